@@ -1,0 +1,30 @@
+/*
+ * auto.h — whoever opens a thing closes it, in the same function
+ *
+ * AUTO(f) calls f(&variable) when the variable leaves its scope. Every x_free and x_close takes
+ * the address of the owner's variable, accepts NULL inside it, copes with a half-built object and
+ * leaves NULL behind. TAKE(p) yields p and leaves NULL: the ownership moves on.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdlib.h>
+
+/* unused: some things are opened only to be there until the end. */
+#define AUTO(close) __attribute__((cleanup(close), unused))
+
+#define TAKE(pointer)                                                                              \
+    __extension__({                                                                                \
+        __typeof__(pointer) taken_ = (pointer);                                                    \
+        (pointer) = NULL;                                                                          \
+        taken_;                                                                                    \
+    })
+
+/* For plain heap memory: AUTO(auto_free) char *text = malloc(n); */
+static inline void auto_free(void *variable)
+{
+    void **owner = (void **)variable;
+
+    free(*owner);
+    *owner = NULL;
+}
