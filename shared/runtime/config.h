@@ -1,0 +1,84 @@
+/*
+ * config.h — settings by environment, from one table per service
+ *
+ * Why:     loading, --help, --check-config and docs/configuration.md are read off the same rows.
+ * Shape:   NAME may list older names after it, in order of precedence: "HTTP_PORT|PORT". For every
+ *          name X, X_FILE names a file that holds the value and wins over X. An empty value counts
+ *          as not set, as compose files pass it for what nobody has set.
+ * Errors:  ERROR_INVALID names the variable, its value (never a secret's) and what is allowed.
+ * Memory:  strings are owned by the settings struct until config_free; a FIELD of a string row is
+ *          `char *`, of an integer row `int64_t`, of a bool row `bool`.
+ * Limits:  a value has at most CONFIG_VALUE_MAX bytes.
+ * Threads: before others start: the environment is read without a lock.
+ */
+#pragma once
+
+#include "base/error.h"
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CONFIG_VALUE_MAX = 65536 };
+
+enum option_kind {
+    OPTION_KIND_END,
+    OPTION_KIND_STRING,
+    OPTION_KIND_SECRET,
+    OPTION_KIND_INT,
+    OPTION_KIND_BOOL,
+    OPTION_KIND_CHOICE
+};
+
+struct option_row {
+    enum option_kind kind;
+    bool is_required;
+    bool is_reloadable;            /* may change on SIGHUP */
+    const char *name;              /* "NATS_URL", or "HTTP_PORT|PORT" with older names */
+    size_t offset;                 /* of the field in the service's struct settings */
+    const char *default_text;      /* strings; NULL: no default, stays NULL when unset */
+    const char *choices;           /* "debug|info|warn|error": one of these, kept as a string */
+    int64_t default_int, min, max; /* integers, bools (0/1) */
+    const char *help;              /* one line, with the unit */
+};
+
+#define FIELD(member) offsetof(struct settings, member)
+#define OPTION_STRING(name_, field_, default_, help_)                                              \
+    {                                                                                              \
+        .kind = OPTION_KIND_STRING, .name = (name_), .offset = (field_),                           \
+        .default_text = (default_), .help = (help_)                                                \
+    }
+#define OPTION_CHOICE(name_, field_, default_, choices_, help_)                                    \
+    {                                                                                              \
+        .kind = OPTION_KIND_CHOICE, .name = (name_), .offset = (field_),                           \
+        .default_text = (default_), .choices = (choices_), .help = (help_)                         \
+    }
+#define OPTION_SECRET(name_, field_, help_)                                                        \
+    {                                                                                              \
+        .kind = OPTION_KIND_SECRET, .name = (name_), .offset = (field_), .help = (help_)           \
+    }
+#define OPTION_INT(name_, field_, default_, min_, max_, help_)                                     \
+    {                                                                                              \
+        .kind = OPTION_KIND_INT, .name = (name_), .offset = (field_), .default_int = (default_),   \
+        .min = (min_), .max = (max_), .help = (help_)                                              \
+    }
+#define OPTION_BOOL(name_, field_, default_, help_)                                                \
+    {                                                                                              \
+        .kind = OPTION_KIND_BOOL, .name = (name_), .offset = (field_), .default_int = (default_),  \
+        .max = 1, .help = (help_)                                                                  \
+    }
+#define OPTION_END                                                                                 \
+    {                                                                                              \
+        .kind = OPTION_KIND_END                                                                    \
+    }
+
+/* Fills settings from the environment. Call config_free whatever it returns. */
+MUST_CHECK bool config_load(const struct option_row *rows, void *settings, struct error *err);
+void config_free(const struct option_row *rows, void *settings);
+
+/*
+ * Handles the command line that all services share: --help prints the table, --check-config loads
+ * and reports, --markdown prints the table for docs/configuration.md, --version. True: go on and
+ * run; false: done, exit with *out_status. An argument that it does not know is an error, so a
+ * service with one of its own takes it out first.
+ */
+MUST_CHECK bool config_command_line(int argc, char **argv, const char *service,
+                                    const struct option_row *rows, void *settings, int *out_status);
