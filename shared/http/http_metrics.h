@@ -1,0 +1,28 @@
+/*
+ * http_metrics.h — what the http layer counts: metrics.def
+ *
+ * Why:     every request is counted by its route's template, never by its path: the labels are a
+ *          closed set that is known when the route table is.
+ * Memory:  one a server; the route table is borrowed while it is built only.
+ * Threads: any.
+ */
+#pragma once
+
+#include "base/error.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_metrics;
+struct route_table;
+
+struct http_metrics *http_metrics_new(const struct route_table *table, struct error *err);
+void http_metrics_free(struct http_metrics **metrics);
+
+/* path_index is the route path's, or route_table_path_count for a request that met none; status
+ * 0: the client went away unanswered. */
+void http_metrics_answered(struct http_metrics *metrics, size_t path_index, int status,
+                           int64_t took_us);
+void http_metrics_set_connections(struct http_metrics *metrics, int open, int max);
+
+/* Reads back what was counted; class_digit is 2 for 2xx, 0 for aborted. */
+int64_t http_metrics_count(const struct http_metrics *metrics, size_t path_index, int class_digit);
