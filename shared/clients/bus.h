@@ -1,0 +1,75 @@
+/*
+ * bus.h — the connection to NATS for worker threads, and the streams on it
+ *
+ * Why:     reconnects for ever, refuses a server that cannot sync (below 2.10), makes streams and
+ *          trims them. The gateway's loops have their own connections (services/gateway); they
+ *          share bus_options_new.
+ * Errors:  ERROR_UNAVAILABLE while there is no broker; every request ends after request_ms.
+ * Memory:  libnats closes a connection for good when its credentials are refused twice. The next
+ *          call of bus_connection then makes it anew, at most once a second. Connections closed
+ *          for good stay valid for the BUS_RETIRED_MAX next ones: fetch the pointer for each use.
+ * Threads: libnats is thread-safe; a struct bus may be shared by the partition threads of a
+ *          service.
+ */
+#pragma once
+
+#include "base/error.h"
+#include <nats/nats.h>
+#include <stdint.h>
+
+enum { BUS_RETIRED_MAX = 16 };
+
+struct bus;
+
+struct bus_options {
+    const char *url;  /* comma-separated; borrowed until bus_close */
+    const char *name; /* connection name, for the server's monitoring; borrowed likewise */
+    int connect_ms, request_ms;
+};
+
+/* libnats options with what every connection of ours needs: no reconnect limit, no reconnect
+ * buffer, send at once, user and token from the URL. Owned by the caller; NULL: err says why. */
+natsOptions *bus_options_new(const struct bus_options *options, struct error *err);
+
+/* Connects, or fails after connect_ms; ERROR_INTERNAL for a server that is too old. */
+struct bus *bus_open(const struct bus_options *options, struct error *err);
+void bus_close(struct bus **bus);
+bool bus_is_connected(const struct bus *bus);
+natsConnection *bus_connection(struct bus *bus); /* borrowed, see Memory */
+jsCtx *bus_jetstream(struct bus *bus);           /* borrowed, see Memory */
+int bus_request_ms(const struct bus *bus);
+
+/* Grows with every loss and every return of the connection: what was asked for before is void. */
+uint64_t bus_epoch(const struct bus *bus);
+
+struct stream_limits {
+    int64_t max_bytes;
+    int64_t dedup_window_ms;
+    int replicas; /* only when the stream is made */
+};
+
+struct stream_state {
+    uint64_t first_seq, last_seq, messages, bytes;
+    int64_t created_at_ms;
+};
+
+enum { STREAM_NAME_SIZE = 32, STREAM_SUBJECT_SIZE = 48 };
+
+void stream_name(uint32_t partition, char out[STREAM_NAME_SIZE]);       /* "ADS_0" */
+void stream_subject(uint32_t partition, char out[STREAM_SUBJECT_SIZE]); /* "ads.events.0" */
+
+/* Makes the stream unless it is there; first_seq = max(now in µs, stored_position + 1). A stream
+ * that is there keeps all but max_bytes and the dedup window, which become what limits say. */
+MUST_CHECK bool stream_ensure(struct bus *bus, uint32_t partition,
+                              const struct stream_limits *limits, uint64_t stored_position,
+                              int64_t at_ms, struct error *err);
+/* ERROR_INVALID: there is no such stream. */
+MUST_CHECK bool stream_get_state(struct bus *bus, uint32_t partition, struct stream_state *out,
+                                 struct error *err);
+/* Purges every message below seq; a seq beyond the last message purges all and no more: the
+ * sequence of the next message stays what it is. */
+MUST_CHECK bool stream_trim(struct bus *bus, uint32_t partition, uint64_t below_seq,
+                            struct error *err);
+/* The server's time of message seq, Unix ms; ERROR_INVALID: no such message. */
+MUST_CHECK bool stream_message_at_ms(struct bus *bus, uint32_t partition, uint64_t seq,
+                                     int64_t *out_at_ms, struct error *err);

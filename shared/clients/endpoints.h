@@ -1,0 +1,79 @@
+/*
+ * endpoints.h — where NATS, PostgreSQL and Redis are, by every name that ever told it
+ *
+ * Why:     the services share the addresses, and deployments of the earlier trackers keep the names
+ *          they have: one place knows them all and which of them wins.
+ * Shape:   struct endpoints is embedded in a service's struct settings; the macros are the rows of
+ *          its option table. endpoints_resolve turns what was set into two addresses:
+ *
+ *            DATABASE_URL > DB_DSN > POSTGRES_HOST|PORT|USER|PASSWORD|DB   -> postgres
+ *            REDIS_URL > REDIS_ADDR > REDIS_HOST|PORT, with REDIS_PASSWORD|DB  -> redis
+ *
+ * Errors:  ERROR_INVALID names the variable; neither errors nor notes ever hold a password.
+ * Memory:  the strings are the settings' (config_free); what is resolved lies in fixed buffers.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "runtime/config.h"
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ENDPOINT_MAX = 1024, ENDPOINT_NOTES_MAX = 4, ENDPOINT_NOTE_MAX = 160 };
+
+struct endpoints {
+    char *nats_url;
+    char *kafka_broker;
+    char *database_url, *db_dsn;
+    char *postgres_host, *postgres_user, *postgres_password, *postgres_db;
+    int64_t postgres_port;
+    char *redis_url, *redis_addr, *redis_host, *redis_password;
+    int64_t redis_port, redis_db;
+
+    /* Filled by endpoints_resolve. Both hold passwords: never log them. */
+    char postgres[ENDPOINT_MAX];                       /* for struct pg_options */
+    char redis[ENDPOINT_MAX];                          /* for struct redis_options */
+    char notes[ENDPOINT_NOTES_MAX][ENDPOINT_NOTE_MAX]; /* worth a warning each */
+    size_t note_count;
+};
+
+/* Rows for a table over struct settings; member is its struct endpoints. */
+#define ENDPOINT_FIELD(member, field) (FIELD(member) + offsetof(struct endpoints, field))
+#define ENDPOINT_ROWS_NATS(member)                                                                 \
+    OPTION_STRING("NATS_URL", ENDPOINT_FIELD(member, nats_url), "nats://127.0.0.1:4222",           \
+                  "where JetStream is; several URLs with commas between"),                         \
+        OPTION_STRING("KAFKA_BROKER", ENDPOINT_FIELD(member, kafka_broker), NULL,                  \
+                      "ignored, with a warning")
+
+#define ENDPOINT_ROWS_POSTGRES(member)                                                             \
+    OPTION_SECRET("DATABASE_URL", ENDPOINT_FIELD(member, database_url),                            \
+                  "where PostgreSQL is, URL or key=value; wins over DB_DSN and POSTGRES_*"),       \
+        OPTION_SECRET("DB_DSN", ENDPOINT_FIELD(member, db_dsn),                                    \
+                      "the same, older name; wins over POSTGRES_*"),                               \
+        OPTION_STRING("POSTGRES_HOST", ENDPOINT_FIELD(member, postgres_host), "127.0.0.1",         \
+                      "PostgreSQL's host, or the directory of its socket"),                        \
+        OPTION_INT("POSTGRES_PORT", ENDPOINT_FIELD(member, postgres_port), 5432, 1, 65535,         \
+                   "PostgreSQL's port"),                                                           \
+        OPTION_STRING("POSTGRES_USER", ENDPOINT_FIELD(member, postgres_user), "adledger",          \
+                      "PostgreSQL's role"),                                                        \
+        OPTION_SECRET("POSTGRES_PASSWORD", ENDPOINT_FIELD(member, postgres_password),              \
+                      "the role's password"),                                                      \
+        OPTION_STRING("POSTGRES_DB", ENDPOINT_FIELD(member, postgres_db), "adledger",              \
+                      "the database's name")
+
+#define ENDPOINT_ROWS_REDIS(member)                                                                \
+    OPTION_SECRET("REDIS_URL", ENDPOINT_FIELD(member, redis_url),                                  \
+                  "redis://[[user]:password@]host:port[/db]; wins over REDIS_ADDR, REDIS_HOST"),   \
+        OPTION_STRING("REDIS_ADDR", ENDPOINT_FIELD(member, redis_addr), NULL,                      \
+                      "host:port; wins over REDIS_HOST"),                                          \
+        OPTION_STRING("REDIS_HOST", ENDPOINT_FIELD(member, redis_host), "127.0.0.1",               \
+                      "Redis's host"),                                                             \
+        OPTION_INT("REDIS_PORT", ENDPOINT_FIELD(member, redis_port), 6379, 1, 65535,               \
+                   "Redis's port"),                                                                \
+        OPTION_SECRET("REDIS_PASSWORD", ENDPOINT_FIELD(member, redis_password),                    \
+                      "Redis's password"),                                                         \
+        OPTION_INT("REDIS_DB", ENDPOINT_FIELD(member, redis_db), 0, 0, 15,                         \
+                   "number of the Redis database")
+
+/* Applies the precedence and checks the form; a member that was not in the table is skipped. */
+MUST_CHECK bool endpoints_resolve(struct endpoints *endpoints, struct error *err);

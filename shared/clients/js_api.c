@@ -1,0 +1,78 @@
+#include "clients/js_api.h"
+
+#include "base/auto.h"
+#include "clients/bus.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SUBJECT_MAX = 160, NOT_FOUND = 404, BAD_REQUEST = 400, NOT_ALLOWED = 401, FORBIDDEN = 403 };
+
+static void free_message(natsMsg **message)
+{
+    natsMsg_Destroy(*message);
+    *message = NULL;
+}
+
+void js_api_free(struct js_api_answer *answer)
+{
+    json_decref(answer->json);
+    answer->json = NULL;
+}
+
+uint64_t js_api_number(const json_t *object, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+static enum error_kind kind_of(json_int_t code)
+{
+    switch (code) {
+    case NOT_FOUND:
+        return ERROR_INVALID;
+    case BAD_REQUEST:
+    case NOT_ALLOWED:
+    case FORBIDDEN:
+        return ERROR_INTERNAL;
+    default:
+        return ERROR_UNAVAILABLE;
+    }
+}
+
+static bool refuse(const json_t *refusal, const char *subject, int *out_code, struct error *err)
+{
+    const char *text = json_string_value(json_object_get(refusal, "description"));
+
+    *out_code = (int)json_integer_value(json_object_get(refusal, "err_code"));
+    return error_set(err, kind_of(json_integer_value(json_object_get(refusal, "code"))),
+                     "nats: %s: %s (%d)", subject, text == NULL ? "refused" : text, *out_code);
+}
+
+bool js_api_request(struct bus *bus, const char *subject, const char *body, int request_ms,
+                    struct js_api_answer *out, struct error *err)
+{
+    AUTO(free_message) natsMsg *message = NULL;
+    AUTO(js_api_free) struct js_api_answer answer = {0};
+    natsConnection *connection = bus_connection(bus);
+    char full[SUBJECT_MAX];
+    const json_t *refusal;
+    natsStatus status;
+
+    out->code = 0;
+    if (!bus_is_connected(bus))
+        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: not connected", subject);
+    snprintf(full, sizeof(full), "$JS.API.%s", subject);
+    status = natsConnection_RequestString(&message, connection, full, body, request_ms);
+    if (status != NATS_OK)
+        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: %s", subject,
+                         natsStatus_GetText(status));
+    answer.json =
+        json_loadb(natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message), 0, NULL);
+    if (answer.json == NULL)
+        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: unreadable answer", subject);
+    refusal = json_object_get(answer.json, "error");
+    if (refusal != NULL)
+        return refuse(refusal, subject, &out->code, err);
+    out->json = TAKE(answer.json);
+    return true;
+}

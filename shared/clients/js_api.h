@@ -1,0 +1,32 @@
+/*
+ * js_api.h — a request to JetStream's API and its answer, as JSON
+ *
+ * Why:     libnats 3.4.1 knows neither first_seq nor named consumers, and its doubles would lose
+ *          digits of sequence numbers beyond 2^53: requests are put together as text, exactly.
+ * Errors:  ERROR_INVALID: there is no such stream, consumer or message (404). ERROR_INTERNAL: the
+ *          request is refused (400, 401, 403). ERROR_UNAVAILABLE: everything else.
+ * Memory:  the answer is the caller's: AUTO(js_api_free).
+ */
+#pragma once
+
+#include "base/error.h"
+#include <jansson.h>
+#include <stdint.h>
+
+struct bus;
+
+/* JetStream's own numbers for what happened; 0: it said nothing. */
+enum { JS_API_STREAM_NAME_IN_USE = 10058 };
+
+struct js_api_answer {
+    json_t *json;
+    int code; /* JetStream's err_code of a refusal */
+};
+
+/* subject is what follows "$JS.API."; body may be "". Waits request_ms at most. */
+MUST_CHECK bool js_api_request(struct bus *bus, const char *subject, const char *body,
+                               int request_ms, struct js_api_answer *out, struct error *err);
+void js_api_free(struct js_api_answer *answer);
+
+/* A member as an unsigned number; 0 when it is not there. */
+uint64_t js_api_number(const json_t *object, const char *key);

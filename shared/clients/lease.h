@@ -1,0 +1,32 @@
+/*
+ * lease.h — which process reads which partition
+ *
+ * Why:     processes of one service share the partitions without talking to each other. A lease
+ *          saves work, it does not guard the truth: the compare-and-set of the position does.
+ * Shape:   a NATS KV bucket in memory (proto/subjects.md). Each process announces itself and takes
+ * at most its fair share, ceil(partitions / members); a process over its share lets the highest go.
+ * Threads: one owner thread calls lease_step; lease_is_held may be called from any thread.
+ */
+#pragma once
+
+#include "base/error.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bus;
+struct leases;
+
+struct lease_options {
+    const char *service; /* "ingest" */
+    uint32_t partition_count;
+    int ttl_ms; /* a lease not renewed for this long is free */
+};
+
+struct leases *leases_new(struct bus *bus, const struct lease_options *options, struct error *err);
+/* Gives every lease back, so that another process need not wait for the ttl. */
+void leases_close(struct leases **leases);
+
+/* Renews, releases and takes; call it every ttl / 3. A failure lets leases run out by themselves.
+ */
+MUST_CHECK bool leases_step(struct leases *leases, int64_t now_ms, struct error *err);
+bool leases_is_held(const struct leases *leases, uint32_t partition, int64_t now_ms);

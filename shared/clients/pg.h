@@ -1,0 +1,91 @@
+/*
+ * pg.h — PostgreSQL, never waiting longer than it was told
+ *
+ * Why:     PQexec on a frozen server hangs in spite of statement_timeout. Every call here sends
+ *          without blocking, polls the socket with a deadline, cancels and drops the connection.
+ * Errors:  by SQLSTATE: 22, 21000 and 23 with a constraint name are ERROR_INVALID; 25006, 28, 3D,
+ *          42 and 23514 without a constraint (a missing partition) are ERROR_INTERNAL;
+ *          everything else ERROR_UNAVAILABLE. A connection lost while COMMIT is under way is
+ *          ERROR_UNCERTAIN. pg_sqlstate tells the code of the last failure.
+ * Threads: one owner thread a struct pg. It reconnects by itself on the next call after a loss;
+ *          prepared statements are made again.
+ */
+#pragma once
+
+#include "base/error.h"
+#include <libpq-fe.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pg;
+
+struct pg_options {
+    const char *conninfo;     /* URL or keyword form; borrowed until pg_close */
+    const char *application;  /* "adledger ingest" */
+    int connect_ms, query_ms; /* deadlines */
+};
+
+struct pg *pg_new(const struct pg_options *options); /* does not connect yet; NULL: no memory */
+void pg_close(struct pg **pg);
+
+/* Connects now unless connected. */
+MUST_CHECK bool pg_connect(struct pg *pg, struct error *err);
+bool pg_is_connected(const struct pg *pg);
+/* Drops the connection; a transaction in progress is gone with it. */
+void pg_disconnect(struct pg *pg);
+
+/* A parameter in text or binary; value NULL is SQL NULL. */
+struct pg_param {
+    const char *value;
+    int size_bytes; /* binary only */
+    bool is_binary;
+    Oid type; /* 0: let the server infer */
+};
+
+/*
+ * Runs one statement. With name, it is prepared on the connection the first time and executed by
+ * name from then on; NULL runs it unnamed. out_result may be NULL; else the caller clears it with
+ * PQclear (AUTO(pg_result_clear)). Results are in text unless is_binary_result.
+ */
+MUST_CHECK bool pg_query(struct pg *pg, const char *name, const char *sql,
+                         const struct pg_param *params, int param_count, PGresult **out_result,
+                         struct error *err);
+/* Several statements in one simple-protocol string, no parameters: migrations. */
+MUST_CHECK bool pg_script(struct pg *pg, const char *sql, struct error *err);
+
+MUST_CHECK bool
+pg_begin(struct pg *pg, const char *mode,
+         struct error *err); /* mode "" or "ISOLATION LEVEL REPEATABLE READ READ ONLY" */
+MUST_CHECK bool pg_commit(struct pg *pg, struct error *err); /* ERROR_UNCERTAIN when nobody knows */
+void pg_rollback(struct pg *pg); /* best effort; drops the connection when even that fails */
+
+void pg_set_query_ms(struct pg *pg, int query_ms);
+const char *pg_sqlstate(const struct pg *pg); /* of the last failure; "" when it was no SQL error */
+PGconn *pg_raw(struct pg *pg);                /* borrowed; for LISTEN and COPY */
+void pg_result_clear(PGresult **result);
+
+/* Waits up to wait_ms for a notification on a LISTENed channel; true: one came (it is consumed). */
+MUST_CHECK bool pg_wait_notify(struct pg *pg, int wait_ms, bool *out_came, struct error *err);
+
+/* Binary array parameters, built field by field for unnest($1::uuid[]). */
+struct pg_array {
+    char *bytes;
+    size_t size, capacity;
+    Oid element;
+    int count;
+    bool has_null;
+    bool failed; /* no memory: checked once, by pg_array_param */
+};
+void pg_array_init(struct pg_array *array, Oid element);
+void pg_array_reset(struct pg_array *array);
+void pg_array_free(struct pg_array *array);
+void pg_array_add_null(struct pg_array *array);
+void pg_array_add_int16(struct pg_array *array, int16_t value);
+void pg_array_add_int32(struct pg_array *array, int32_t value);
+void pg_array_add_int64(struct pg_array *array, int64_t value);
+void pg_array_add_bytes(struct pg_array *array, const void *bytes,
+                        size_t size_bytes);                       /* text, bytea, uuid */
+void pg_array_add_time_ms(struct pg_array *array, int64_t at_ms); /* timestamptz */
+void pg_array_add_ip(struct pg_array *array, const uint8_t *bytes,
+                     size_t size_bytes); /* inet; 0: NULL */
+MUST_CHECK bool pg_array_param(struct pg_array *array, struct pg_param *out, struct error *err);

@@ -1,0 +1,116 @@
+#include "clients/pg_private.h"
+
+#include "clients/clients_metrics.h"
+#include "clients/poll_wait.h"
+#include "runtime/clock.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* A peer that vanished without a word is noticed by the kernel even while nobody waits for it. */
+#define KEEPALIVE_IDLE_S    "15"
+#define KEEPALIVE_PERIOD_S  "5"
+#define KEEPALIVE_COUNT     "3"
+#define TCP_USER_TIMEOUT_MS "15000"
+
+/*
+ * A statement whose client has gone is stopped by the server itself: PQcancel would have to wait
+ * for a server that may be frozen. Both settings bound how long an orphan holds its locks.
+ */
+static const char session_sql[] = "SET timezone = 'UTC';"
+                                  "SET client_connection_check_interval = '500ms';"
+                                  "SET idle_in_transaction_session_timeout = '60s'";
+
+static PGconn *start(const struct pg_options *options);
+static bool finish_handshake(struct pg *pg, struct error *err);
+static bool poll_handshake(struct pg *pg, struct error *err);
+static void on_notice(void *ctx, const char *text);
+
+bool pg_connect_open(struct pg *pg, struct error *err)
+{
+    pg->connection = start(&pg->options);
+    if (pg->connection == NULL)
+        return error_set(err, ERROR_LIMIT, "pg: no memory for a connection");
+    clients_count(METRIC_pg_connects_total, 1);
+    if (!finish_handshake(pg, err) || !pg_run_script(pg, session_sql, err)) {
+        pg_connect_drop(pg);
+        return error_wrap(err, "pg: connect");
+    }
+    return true;
+}
+
+static PGconn *start(const struct pg_options *options)
+{
+    /* dbname is expanded; what follows it wins over what is in it. */
+    const char *const keywords[] = {"dbname",
+                                    "application_name",
+                                    "client_encoding",
+                                    "keepalives_idle",
+                                    "keepalives_interval",
+                                    "keepalives_count",
+                                    "tcp_user_timeout",
+                                    NULL};
+    const char *const values[] = {
+        options->conninfo, options->application, "UTF8", KEEPALIVE_IDLE_S, KEEPALIVE_PERIOD_S,
+        KEEPALIVE_COUNT,   TCP_USER_TIMEOUT_MS,  NULL};
+
+    return PQconnectStartParams(keywords, values, 1);
+}
+
+static bool finish_handshake(struct pg *pg, struct error *err)
+{
+    PGconn *connection = pg->connection;
+
+    /* Only the verbose text of a refused connection tells its SQLSTATE. */
+    PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
+    PQsetNoticeProcessor(connection, on_notice, NULL);
+    if (!poll_handshake(pg, err))
+        return false;
+    PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
+    if (PQsetnonblocking(connection, 1) != 0)
+        return error_set(err, ERROR_INTERNAL, "libpq refuses to be non-blocking");
+    return true;
+}
+
+/* libpq says what it waits for; only looking up the host's name is outside our deadline. */
+static bool poll_handshake(struct pg *pg, struct error *err)
+{
+    PGconn *connection = pg->connection;
+    int64_t deadline_ms = clock_now_ms() + pg->options.connect_ms;
+    PostgresPollingStatusType wanted = PGRES_POLLING_WRITING;
+
+    if (PQstatus(connection) == CONNECTION_BAD)
+        return pg_error_of_connection(pg, ERROR_UNAVAILABLE, err);
+    while (wanted != PGRES_POLLING_OK) {
+        short events = wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+
+        if (!poll_wait(PQsocket(connection), events, deadline_ms))
+            return error_set(err, ERROR_UNAVAILABLE, "%s:%s: timed out after %d ms",
+                             PQhost(connection), PQport(connection), pg->options.connect_ms);
+        wanted = PQconnectPoll(connection);
+        if (wanted == PGRES_POLLING_FAILED)
+            return pg_error_of_connection(pg, ERROR_UNAVAILABLE, err);
+    }
+    return true;
+}
+
+void pg_connect_drop(struct pg *pg)
+{
+    int fd = pg->connection == NULL ? -1 : PQsocket(pg->connection);
+
+    /* Without the shutdown PQfinish might still write, and TLS might wait for an answer. */
+    if (fd >= 0)
+        shutdown(fd, SHUT_RDWR);
+    PQfinish(pg->connection);
+    pg->connection = NULL;
+    for (size_t i = 0; i < pg->prepared_count; i++)
+        free(pg->prepared[i]);
+    pg->prepared_count = 0;
+}
+
+/* Notices (a table that exists already) say nothing that a caller could act on. */
+static void on_notice(void *ctx, const char *text)
+{
+    (void)ctx;
+    (void)text;
+}

@@ -1,0 +1,34 @@
+/*
+ * pg_private.h — what the pg_*.c files share; nobody else includes it
+ */
+#pragma once
+
+#include "clients/pg.h"
+
+enum { PG_STATEMENTS_MAX = 128, PG_PARAMS_MAX = 64 };
+
+struct pg {
+    struct pg_options options;
+    PGconn *connection;                /* NULL: not connected */
+    char *prepared[PG_STATEMENTS_MAX]; /* names that this connection knows; owned */
+    size_t prepared_count;
+    bool in_transaction; /* from pg_begin to its end; stays set when the connection is lost */
+    char sqlstate[6];    /* of the last failure */
+};
+
+/* pg_connect.c: makes the connection within connect_ms and sets its session up. */
+MUST_CHECK bool pg_connect_open(struct pg *pg, struct error *err);
+/* Closes the socket without waiting for anyone. */
+void pg_connect_drop(struct pg *pg);
+
+/* pg.c: a string of statements on a connection that is there. */
+MUST_CHECK bool pg_run_script(struct pg *pg, const char *sql, struct error *err);
+
+/* pg_error.c: what a SQLSTATE asks for. */
+enum error_kind pg_error_kind(const char *sqlstate, bool has_constraint);
+/* The connection no longer serves: it is gone, or what it has prepared is void. */
+bool pg_error_ends_connection(const char *sqlstate);
+/* Fill err and pg->sqlstate; return false. Without a SQLSTATE the kind is without_state. */
+bool pg_error_of_result(struct pg *pg, const PGresult *result, enum error_kind without_state,
+                        struct error *err);
+bool pg_error_of_connection(struct pg *pg, enum error_kind without_state, struct error *err);

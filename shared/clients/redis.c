@@ -1,0 +1,245 @@
+#include "clients/redis.h"
+
+#include "base/auto.h"
+#include "clients/clients_metrics.h"
+#include "clients/poll_wait.h"
+#include "runtime/clock.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct redis {
+    struct redis_address address;
+    int connect_ms, command_ms;
+    redisContext *context; /* non-blocking: our own deadlines bound every wait; NULL: none */
+};
+
+/* A command's way: connect (if need be) -> append -> write out -> read -> judge. */
+static bool connect_now(struct redis *redis, struct error *err);
+static bool run(struct redis *redis, redisReply **out_reply, struct error *err);
+static bool write_out(struct redis *redis, int64_t deadline_ms, struct error *err);
+static bool read_reply(struct redis *redis, int64_t deadline_ms, redisReply **out_reply,
+                       struct error *err);
+static bool judge(const redisReply *reply, struct error *err);
+
+static void drop(struct redis *redis)
+{
+    if (redis->context != NULL)
+        redisFree(redis->context);
+    redis->context = NULL;
+}
+
+struct redis *redis_new(const struct redis_options *options, struct error *err)
+{
+    AUTO(redis_close) struct redis *redis = calloc(1, sizeof(*redis));
+
+    if (redis == NULL) {
+        error_set(err, ERROR_LIMIT, "redis: no memory");
+        return NULL;
+    }
+    redis->connect_ms = options->connect_ms;
+    redis->command_ms = options->command_ms;
+    if (!redis_address_parse(options->url, &redis->address, err))
+        return NULL;
+    return TAKE(redis);
+}
+
+void redis_close(struct redis **redis)
+{
+    if (*redis == NULL)
+        return;
+    drop(*redis);
+    free(*redis);
+    *redis = NULL;
+}
+
+bool redis_is_connected(const struct redis *redis)
+{
+    return redis->context != NULL && redis->context->err == 0;
+}
+
+bool redis_command(struct redis *redis, int argc, const char **argv, const size_t *argv_sizes,
+                   redisReply **out_reply, struct error *err)
+{
+    if (!redis_is_connected(redis) && !connect_now(redis, err))
+        return false;
+    if (redisAppendCommandArgv(redis->context, argc, argv, argv_sizes) != REDIS_OK) {
+        drop(redis);
+        return error_set(err, ERROR_LIMIT, "redis: no memory for a command");
+    }
+    return run(redis, out_reply, err);
+}
+
+bool redis_text(struct redis *redis, redisReply **out_reply, struct error *err, const char *format,
+                ...)
+{
+    va_list args;
+    int status;
+
+    if (!redis_is_connected(redis) && !connect_now(redis, err))
+        return false;
+    va_start(args, format);
+    status = redisvAppendCommand(redis->context, format, args);
+    va_end(args);
+    if (status != REDIS_OK) {
+        drop(redis);
+        return error_set(err, ERROR_INTERNAL, "redis: bad format or no memory: %s", format);
+    }
+    return run(redis, out_reply, err);
+}
+
+/* Nothing of the caller's has been sent yet: whatever goes wrong here is certain. */
+static bool say_hello(struct redis *redis, struct error *err, int argc, const char **argv)
+{
+    AUTO(redis_reply_free) redisReply *reply = NULL;
+
+    if (redisAppendCommandArgv(redis->context, argc, argv, NULL) != REDIS_OK)
+        return error_set(err, ERROR_LIMIT, "redis: no memory for %s", argv[0]);
+    if (run(redis, &reply, err))
+        return true;
+    if (err->kind == ERROR_UNCERTAIN)
+        err->kind = ERROR_UNAVAILABLE;
+    return error_wrap(err, argv[0]);
+}
+
+static bool log_in(struct redis *redis, struct error *err)
+{
+    const struct redis_address *address = &redis->address;
+    const char *with_user[] = {"AUTH", address->user, address->password};
+    const char *without[] = {"AUTH", address->password};
+    char database[16];
+    const char *select[] = {"SELECT", database};
+
+    snprintf(database, sizeof(database), "%d", address->database);
+    if (address->user[0] != '\0' && !say_hello(redis, err, 3, with_user))
+        return false;
+    if (address->user[0] == '\0' && address->password[0] != '\0' &&
+        !say_hello(redis, err, 2, without))
+        return false;
+    return address->database == 0 || say_hello(redis, err, 2, select);
+}
+
+static bool connect_socket(struct redis *redis, struct error *err)
+{
+    int64_t deadline_ms = clock_now_ms() + redis->connect_ms;
+    int failure = 0;
+    socklen_t size = sizeof(failure);
+
+    redis->context = redisConnectNonBlock(redis->address.host, redis->address.port);
+    if (redis->context == NULL)
+        return error_set(err, ERROR_LIMIT, "redis: no memory for a connection");
+    if (redis->context->err != 0)
+        return error_set(err, ERROR_UNAVAILABLE, "redis: %s:%d: %s", redis->address.host,
+                         redis->address.port, redis->context->errstr);
+    if (!poll_wait(redis->context->fd, POLLOUT, deadline_ms))
+        return error_set(err, ERROR_UNAVAILABLE, "redis: connect %s:%d: timed out after %d ms",
+                         redis->address.host, redis->address.port, redis->connect_ms);
+    if (getsockopt(redis->context->fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0 || failure != 0)
+        return error_set(err, ERROR_UNAVAILABLE, "redis: connect %s:%d: %s", redis->address.host,
+                         redis->address.port, strerrordesc_np(failure));
+    return true;
+}
+
+static bool connect_now(struct redis *redis, struct error *err)
+{
+    drop(redis);
+    clients_count(METRIC_redis_connects_total, 1);
+    if (!connect_socket(redis, err) || !log_in(redis, err)) {
+        drop(redis);
+        return false;
+    }
+    return true;
+}
+
+static bool run(struct redis *redis, redisReply **out_reply, struct error *err)
+{
+    int64_t deadline_ms = clock_now_ms() + redis->command_ms;
+    AUTO(redis_reply_free) redisReply *reply = NULL;
+    bool is_answered =
+        write_out(redis, deadline_ms, err) && read_reply(redis, deadline_ms, &reply, err);
+
+    if (!is_answered)
+        drop(redis);
+    if (!is_answered || !judge(reply, err)) {
+        clients_count_result(METRIC_redis_commands_total, err->kind);
+        return false;
+    }
+    clients_count_result(METRIC_redis_commands_total, ERROR_NONE);
+    if (out_reply != NULL)
+        *out_reply = TAKE(reply);
+    return true;
+}
+
+/* A part of a command may have reached the server, and the server may have taken it. */
+static bool lose(const struct redis *redis, struct error *err)
+{
+    return error_set(err, ERROR_UNCERTAIN, "redis: %s", redis->context->errstr);
+}
+
+static bool time_out(const struct redis *redis, struct error *err)
+{
+    return error_set(err, ERROR_UNCERTAIN, "redis: no answer within %d ms", redis->command_ms);
+}
+
+static bool write_out(struct redis *redis, int64_t deadline_ms, struct error *err)
+{
+    int is_done = 0;
+
+    for (;;) {
+        if (redisBufferWrite(redis->context, &is_done) != REDIS_OK)
+            return lose(redis, err);
+        if (is_done)
+            return true;
+        if (!poll_wait(redis->context->fd, POLLOUT, deadline_ms))
+            return time_out(redis, err);
+    }
+}
+
+static bool read_reply(struct redis *redis, int64_t deadline_ms, redisReply **out_reply,
+                       struct error *err)
+{
+    void *reply = NULL;
+
+    for (;;) {
+        if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK)
+            return lose(redis, err);
+        if (reply != NULL)
+            break;
+        if (!poll_wait(redis->context->fd, POLLIN, deadline_ms))
+            return time_out(redis, err);
+        if (redisBufferRead(redis->context) != REDIS_OK)
+            return lose(redis, err);
+    }
+    *out_reply = reply;
+    return true;
+}
+
+/* Replies that the same command may not get a second later. */
+static bool judge(const redisReply *reply, struct error *err)
+{
+    static const char *const passing[] = {"LOADING",    "OOM",         "READONLY",   "BUSY",
+                                          "TRYAGAIN",   "CLUSTERDOWN", "MASTERDOWN", "MISCONF",
+                                          "NOREPLICAS", "NOSCRIPT"};
+    size_t word_size;
+
+    assert(reply != NULL);
+    if (reply->type != REDIS_REPLY_ERROR)
+        return true;
+    word_size = strcspn(reply->str, " ");
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
+        if (word_size == strlen(passing[i]) && memcmp(reply->str, passing[i], word_size) == 0)
+            return error_set(err, ERROR_UNAVAILABLE, "redis: %s", reply->str);
+    }
+    return error_set(err, ERROR_INTERNAL, "redis: %s", reply->str);
+}
+
+void redis_reply_free(redisReply **reply)
+{
+    if (*reply != NULL)
+        freeReplyObject(*reply);
+    *reply = NULL;
+}

@@ -1,0 +1,54 @@
+/*
+ * redis.h — Redis for worker threads: blocking, with a deadline on every wait
+ *
+ * Errors:  a timeout or a lost connection is ERROR_UNCERTAIN for a command that was sent, else
+ *          ERROR_UNAVAILABLE; an error reply is ERROR_UNAVAILABLE for LOADING, OOM, READONLY, BUSY,
+ * TRYAGAIN, CLUSTERDOWN, MASTERDOWN and ERROR_INTERNAL otherwise. After either kind of loss the
+ * context is thrown away and made again by the next call (AUTH and SELECT included). Threads: one
+ * owner thread a struct redis. The gateway's loops use hiredis on h2o's loop instead.
+ */
+#pragma once
+
+#include "base/error.h"
+#include <hiredis/hiredis.h>
+#include <stddef.h>
+
+struct redis;
+
+struct redis_options {
+    const char *url; /* redis://[[user]:password@]host:port[/db]; borrowed until redis_close */
+    int connect_ms, command_ms;
+};
+
+/* The parts of a Redis URL, owned by the struct's fixed buffers; shared with the gateway's loops.
+ */
+struct redis_address {
+    char host[256];
+    int port;
+    int database;
+    char user[128], password[256];
+};
+MUST_CHECK bool redis_address_parse(const char *url, struct redis_address *out, struct error *err);
+
+struct redis *redis_new(const struct redis_options *options, struct error *err);
+void redis_close(struct redis **redis);
+bool redis_is_connected(const struct redis *redis);
+
+/* One command; the reply is owned by the caller (AUTO(redis_reply_free)). An error reply is a
+ * failure. */
+MUST_CHECK bool redis_command(struct redis *redis, int argc, const char **argv,
+                              const size_t *argv_sizes, redisReply **out_reply, struct error *err);
+/* Convenience for text commands: redis_text(r, &reply, err, "GET %s", key). */
+MUST_CHECK bool redis_text(struct redis *redis, redisReply **out_reply, struct error *err,
+                           const char *format, ...) __attribute__((format(printf, 4, 5)));
+void redis_reply_free(redisReply **reply);
+
+/* A script by its text; EVALSHA first, EVAL when the server has forgotten it. */
+struct redis_script {
+    const char *text;
+    char sha[41]; /* "": not yet computed */
+};
+/* argv: KEYS first (key_count of them), then ARGV. */
+MUST_CHECK bool redis_eval(struct redis *redis, struct redis_script *script, int key_count,
+                           int argc, const char **argv, const size_t *argv_sizes,
+                           redisReply **out_reply, struct error *err);

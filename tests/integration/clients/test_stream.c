@@ -1,0 +1,240 @@
+#include "base/auto.h"
+#include "bus_fixture.h"
+
+static const struct stream_limits *const limits = &fixture_limits;
+
+TEST(a_new_stream_begins_at_the_clock_and_its_sequences_are_dense)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(nats, err);
+    int64_t at_ms = clock_at_ms();
+    struct stream_state state;
+    int64_t stored_at_ms;
+
+    assert_ok(stream_ensure(bus, 0, limits, 0, at_ms, err));
+    publish(bus, 0, 10);
+
+    assert_ok(stream_get_state(bus, 0, &state, err));
+    assert_int_equal(state.first_seq, at_ms * 1000);
+    assert_int_equal(state.last_seq, at_ms * 1000 + 9);
+    assert_int_equal(state.messages, 10);
+    assert_in_range(state.created_at_ms, at_ms - 1000, at_ms + 10000);
+    assert_ok(stream_message_at_ms(bus, 0, state.first_seq + 3, &stored_at_ms, err));
+    assert_in_range(stored_at_ms, at_ms - 1000, at_ms + 10000);
+    assert_fails(ERROR_INVALID, stream_message_at_ms(bus, 0, 7, &stored_at_ms, err));
+}
+
+TEST(a_stored_position_beyond_the_clock_wins_and_keeps_every_digit)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(nats, err);
+    const uint64_t position = (UINT64_C(1) << 53) + 2; /* position + 1 is no double */
+    struct stream_state state;
+
+    assert_ok(stream_ensure(bus, 0, limits, position, 1000, err));
+    publish(bus, 0, 2);
+
+    assert_ok(stream_get_state(bus, 0, &state, err));
+    assert_int_equal(state.first_seq, position + 1);
+    assert_int_equal(state.last_seq, position + 2);
+}
+
+/* nats-server up to 2.10.27 loses such a stream unless stream_ensure goes the long way round. */
+TEST(a_stream_with_a_first_sequence_survives_a_kill_and_a_restart)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(nats, err);
+    struct stream_state before;
+    struct stream_state after;
+
+    for (int i = 0; i < 2; i++) { /* empty the first time */
+        assert_ok(stream_ensure(bus, 0, limits, 12345, clock_at_ms(), err));
+        publish(bus, 0, (uint64_t)i * 10);
+        assert_ok(stream_get_state(bus, 0, &before, err));
+        server_kill(nats);
+        assert_true(wait_until_connected(bus, false));
+        server_start(nats);
+        assert_true(wait_until_connected(bus, true));
+        assert_ok(stream_get_state(bus, 0, &after, err));
+        assert_memory_equal(&before, &after, offsetof(struct stream_state, created_at_ms));
+    }
+}
+
+TEST(a_stream_left_half_made_is_finished_by_the_next_process)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(nats, err);
+    static const char half[] = "{\"name\":\"ADS_0\",\"subjects\":[\"ads.unborn.0\"],"
+                               "\"first_seq\":5000,\"num_replicas\":1}";
+    struct stream_state state;
+    jsStreamInfo *info = NULL;
+    natsMsg *answer = NULL;
+
+    assert_int_equal(natsConnection_RequestString(&answer, bus_connection(bus),
+                                                  "$JS.API.STREAM.CREATE.ADS_0", half, 1000),
+                     NATS_OK);
+    natsMsg_Destroy(answer);
+    assert_ok(stream_ensure(bus, 0, limits, 0, clock_at_ms(), err));
+    publish(bus, 0, 1);
+
+    assert_ok(stream_get_state(bus, 0, &state, err));
+    assert_int_equal(state.first_seq, 5000);
+    assert_int_equal(js_GetStreamInfo(&info, bus_jetstream(bus), "ADS_0", NULL, NULL), NATS_OK);
+    assert_int_equal(info->Config->SubjectsLen, 1);
+    assert_string_equal(info->Config->Subjects[0], "ads.events.0");
+    jsStreamInfo_Destroy(info);
+}
+
+TEST(a_stream_that_is_there_is_left_alone_but_for_its_limits)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(nats, err);
+    struct stream_limits larger = {.max_bytes = 128 << 20, .dedup_window_ms = 60000, .replicas = 1};
+    struct stream_state before;
+    struct stream_state after;
+    jsStreamInfo *info = NULL;
+
+    assert_ok(stream_ensure(bus, 0, limits, 0, clock_at_ms(), err));
+    publish(bus, 0, 3);
+    assert_ok(stream_get_state(bus, 0, &before, err));
+    assert_ok(stream_ensure(bus, 0, limits, 0, clock_at_ms(), err));
+    assert_ok(stream_ensure(bus, 0, &larger, UINT64_C(1) << 60, clock_at_ms(), err));
+
+    assert_ok(stream_get_state(bus, 0, &after, err));
+    assert_memory_equal(&before, &after, sizeof(before));
+    assert_int_equal(js_GetStreamInfo(&info, bus_jetstream(bus), "ADS_0", NULL, NULL), NATS_OK);
+    assert_int_equal(info->Config->MaxBytes, larger.max_bytes);
+    assert_int_equal(info->Config->Duplicates, larger.dedup_window_ms * 1000000);
+    assert_int_equal(info->Config->Discard, js_DiscardNew);
+    assert_int_equal(info->Config->Storage, js_FileStorage);
+    jsStreamInfo_Destroy(info);
+}
+
+TEST(trimming_never_touches_more_than_it_was_told)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(nats, err);
+    struct stream_state state;
+    uint64_t first;
+
+    assert_ok(stream_ensure(bus, 0, limits, 0, clock_at_ms(), err));
+    assert_ok(stream_trim(bus, 0, UINT64_MAX, err)); /* an empty stream */
+    publish(bus, 0, 10);
+    assert_ok(stream_get_state(bus, 0, &state, err));
+    first = state.first_seq;
+
+    assert_ok(stream_trim(bus, 0, 0, err));
+    assert_ok(stream_trim(bus, 0, 1, err));
+    assert_ok(stream_trim(bus, 0, first, err));
+    assert_ok(stream_get_state(bus, 0, &state, err));
+    assert_int_equal(state.messages, 10);
+
+    assert_ok(stream_trim(bus, 0, first + 4, err));
+    assert_ok(stream_get_state(bus, 0, &state, err));
+    assert_int_equal(state.first_seq, first + 4);
+    assert_int_equal(state.messages, 6);
+
+    assert_ok(stream_trim(bus, 0, first + 1000000, err));
+    publish(bus, 0, 1);
+    assert_ok(stream_get_state(bus, 0, &state, err));
+    assert_int_equal(state.messages, 1);
+    assert_int_equal(state.last_seq, first + 10);
+}
+
+TEST(a_stream_that_is_not_there_is_told_apart_from_a_broker_that_is_not)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(nats, err);
+    struct stream_state state;
+
+    assert_fails(ERROR_INVALID, stream_get_state(bus, 0, &state, err));
+    server_kill(nats);
+    assert_fails(ERROR_UNAVAILABLE, stream_get_state(bus, 0, &state, err));
+}
+
+TEST(two_processes_that_make_the_same_stream_agree)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *one = bus_on(nats, err);
+    AUTO(bus_close) struct bus *two = bus_on(nats, err);
+    struct stream_state state;
+
+    assert_ok(stream_ensure(one, 0, limits, 0, 5000, err));
+    assert_ok(stream_ensure(two, 0, limits, 0, 6000, err));
+    assert_ok(stream_get_state(two, 0, &state, err));
+    assert_int_equal(state.first_seq, 5000 * 1000);
+}
+
+TEST(a_frozen_broker_never_holds_a_call_past_its_deadline)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(nats, err);
+    const struct bus_options options = {
+        .url = server_url(nats), .name = "test", .connect_ms = 500, .request_ms = 500};
+    struct stream_state state;
+    int64_t start_ms;
+
+    server_freeze(nats);
+    start_ms = clock_now_ms();
+    assert_fails(ERROR_UNAVAILABLE, stream_get_state(bus, 0, &state, err));
+    assert_in_range(clock_now_ms() - start_ms, 900, 1500);
+
+    start_ms = clock_now_ms();
+    assert_null(bus_open(&options, err));
+    assert_int_equal(err->kind, ERROR_UNAVAILABLE);
+    assert_in_range(clock_now_ms() - start_ms, 400, 1500);
+    server_thaw(nats);
+}
+
+TEST(a_killed_broker_is_found_again_and_the_epoch_tells)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(nats, err);
+    uint64_t epoch = bus_epoch(bus);
+    struct stream_state state;
+
+    assert_ok(stream_ensure(bus, 0, limits, 0, 1000, err));
+    server_kill(nats);
+    assert_true(wait_until_connected(bus, false));
+    server_start(nats);
+    assert_true(wait_until_connected(bus, true));
+
+    assert_int_not_equal(bus_epoch(bus), epoch);
+    assert_ok(stream_get_state(bus, 0, &state, err));
+    assert_int_equal(state.first_seq, 1000 * 1000);
+}
+
+TEST(a_connection_closed_for_good_is_made_anew)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(nats, err);
+    uint64_t epoch = bus_epoch(bus);
+    struct stream_state state;
+
+    natsConnection_Close(bus_connection(bus)); /* what libnats does after two refusals */
+
+    assert_fails(ERROR_INVALID, stream_get_state(bus, 0, &state, err)); /* an answer */
+    assert_true(bus_is_connected(bus));
+    assert_int_not_equal(bus_epoch(bus), epoch);
+}
+
+TEST(a_url_that_is_none_is_refused)
+{
+    const struct bus_options options = {
+        .url = " , ", .name = "test", .connect_ms = 500, .request_ms = 500};
+
+    assert_null(bus_open(&options, err));
+    assert_int_equal(err->kind, ERROR_INVALID);
+}
+
+TESTS(RUN(a_new_stream_begins_at_the_clock_and_its_sequences_are_dense),
+      RUN(a_stored_position_beyond_the_clock_wins_and_keeps_every_digit),
+      RUN(a_stream_with_a_first_sequence_survives_a_kill_and_a_restart),
+      RUN(a_stream_left_half_made_is_finished_by_the_next_process),
+      RUN(a_stream_that_is_there_is_left_alone_but_for_its_limits),
+      RUN(trimming_never_touches_more_than_it_was_told),
+      RUN(a_stream_that_is_not_there_is_told_apart_from_a_broker_that_is_not),
+      RUN(two_processes_that_make_the_same_stream_agree),
+      RUN(a_frozen_broker_never_holds_a_call_past_its_deadline),
+      RUN(a_killed_broker_is_found_again_and_the_epoch_tells),
+      RUN(a_connection_closed_for_good_is_made_anew), RUN(a_url_that_is_none_is_refused))
