@@ -1,0 +1,194 @@
+#include "collector.h"
+
+#include "base/auto.h"
+#include "http/server.h"
+#include "metrics.h"
+#include "nats_loop.h"
+#include "publisher.h"
+#include "runtime/log.h"
+#include "settings.h"
+
+#include <stdio.h>
+
+enum {
+    TICK_MS = 20,       /* how late a retry or a deadline may be */
+    CONNECT_MS = 1000,  /* one try of the dialer */
+    BUFFER_BATCHES = 4, /* batches a lane that may wait for a server that does not read */
+    CONNECTION_NAME_MAX = 48,
+};
+
+struct collector {
+    struct collector_options options;
+    char connection_name[CONNECTION_NAME_MAX];
+    struct nats_loop *nats;
+    struct publisher *publisher;
+    struct batcher *batcher;
+    h2o_timeout_t waker;       /* keeps the loop turning while a batch is under way */
+    h2o_timeout_entry_t alarm; /* does nothing but end the loop's sleep */
+    bool has_waker;
+    int64_t ticked_ms; /* monotonic */
+};
+
+static void on_up(void *ctx, size_t payload_max);
+static void on_down(void *ctx);
+static void on_reply(void *ctx, const char *token, const char *bytes, size_t size_bytes);
+static void on_unheard(void *ctx);
+
+static void on_alarm(h2o_timeout_entry_t *alarm)
+{
+    (void)alarm; /* the loop is awake, and its turn ends in collector_turn */
+}
+
+static bool open_nats(struct collector *self, struct error *err)
+{
+    const struct settings *settings = self->options.settings;
+    struct nats_loop_options options = {
+        .bus = {.url = settings->endpoints.nats_url,
+                .name = self->connection_name,
+                .connect_ms = CONNECT_MS,
+                .request_ms = CONNECT_MS},
+        .h2o = &self->options.thread->h2o,
+        .buffer_max_bytes = (size_t)(settings->batch_bytes * settings->partitions * BUFFER_BATCHES),
+        .events = {self, on_up, on_down, on_reply, on_unheard},
+    };
+
+    (void)snprintf(self->connection_name, sizeof(self->connection_name), "adledger-gateway-%d",
+                   self->options.thread->index);
+    self->nats = nats_loop_open(&options, err);
+    return self->nats != NULL;
+}
+
+static bool open_publisher(struct collector *self, struct error *err)
+{
+    const struct settings *settings = self->options.settings;
+    const struct publisher_options options = {
+        .gateway_id = self->options.gateway_id,
+        .thread = (uint32_t)self->options.thread->index,
+        .slots_max = (size_t)(settings->inflight_max * settings->partitions),
+        .try_ms = settings->publish_try_ms,
+        .lost_ms = settings->publish_deadline_ms,
+        .on_stream_missing = self->options.on_stream_missing,
+        .ctx = self->options.ctx,
+    };
+
+    self->publisher = publisher_new(&options, self->nats, err);
+    return self->publisher != NULL;
+}
+
+static bool open_batcher(struct collector *self, struct error *err)
+{
+    const struct settings *settings = self->options.settings;
+    const struct batcher_options options = {
+        .gateway_id = self->options.gateway_id,
+        .thread = (uint32_t)self->options.thread->index,
+        .partitions = (uint32_t)settings->partitions,
+        .inflight_max = (size_t)settings->inflight_max,
+        .batch_bytes = (size_t)settings->batch_bytes,
+        .queue_bytes = (size_t)settings->lane_queue_bytes,
+        .deadline_ms = settings->publish_deadline_ms,
+    };
+
+    self->batcher = batcher_new(&options, self->publisher, err);
+    return self->batcher != NULL;
+}
+
+struct collector *collector_open(const struct collector_options *options, struct error *err)
+{
+    AUTO(collector_close) struct collector *self = calloc(1, sizeof(*self));
+
+    if (self == NULL) {
+        (void)error_set(err, ERROR_LIMIT, "collector: no memory");
+        return NULL;
+    }
+    self->options = *options;
+    self->alarm.cb = on_alarm;
+    h2o_timeout_init(options->thread->h2o.loop, &self->waker, TICK_MS);
+    self->has_waker = true;
+    if (!open_nats(self, err) || !open_publisher(self, err) || !open_batcher(self, err))
+        return NULL;
+    return TAKE(self);
+}
+
+void collector_close(struct collector **collector)
+{
+    struct collector *self = *collector;
+
+    if (self == NULL)
+        return;
+    batcher_free(&self->batcher);
+    nats_loop_close(&self->nats); /* its last report may still reach the publisher */
+    publisher_free(&self->publisher);
+    if (h2o_timeout_is_linked(&self->alarm))
+        h2o_timeout_unlink(&self->alarm);
+    if (self->has_waker)
+        h2o_timeout_dispose(self->options.thread->h2o.loop, &self->waker);
+    free(self);
+    *collector = NULL;
+}
+
+struct batcher *collector_batcher(struct collector *self)
+{
+    return self->batcher;
+}
+
+static void on_up(void *ctx, size_t payload_max)
+{
+    struct collector *self = ctx;
+
+    log_info("nats_connected", "thread=%d payload_max=%zu", self->options.thread->index,
+             payload_max);
+    gateway_count(GATEWAY_nats_connects_total, 1);
+    batcher_set_payload_max(self->batcher, payload_max);
+    publisher_connected(self->publisher, self->options.thread->now_ms);
+    self->options.on_connected(self->options.ctx, true);
+}
+
+static void on_down(void *ctx)
+{
+    struct collector *self = ctx;
+
+    log_warn("nats_disconnected", "thread=%d", self->options.thread->index);
+    publisher_disconnected(self->publisher, self->options.thread->now_ms);
+    self->options.on_connected(self->options.ctx, false);
+}
+
+static void on_reply(void *ctx, const char *token, const char *bytes, size_t size_bytes)
+{
+    struct collector *self = ctx;
+
+    server_thread_refresh(self->options.thread);
+    publisher_replied(self->publisher, token, bytes, size_bytes, self->options.thread->now_ms);
+}
+
+static void on_unheard(void *ctx)
+{
+    struct collector *self = ctx;
+
+    publisher_unheard(self->publisher);
+}
+
+void collector_turn(struct collector *self)
+{
+    const struct server_thread *thread = self->options.thread;
+
+    nats_loop_turn(self->nats);
+    if (thread->now_ms - self->ticked_ms >= TICK_MS) {
+        self->ticked_ms = thread->now_ms;
+        publisher_tick(self->publisher, thread->now_ms);
+        batcher_tick(self->batcher, thread->now_ms);
+    }
+    batcher_flush(self->batcher, thread->now_ms, thread->at_ms);
+    nats_loop_flush(self->nats);
+    if (!batcher_is_idle(self->batcher) && !h2o_timeout_is_linked(&self->alarm))
+        h2o_timeout_link(thread->h2o.loop, &self->waker, &self->alarm);
+}
+
+bool collector_is_idle(const struct collector *self)
+{
+    return batcher_is_idle(self->batcher);
+}
+
+size_t collector_queued_bytes(const struct collector *self)
+{
+    return batcher_queued_bytes(self->batcher);
+}

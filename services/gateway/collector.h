@@ -1,0 +1,36 @@
+/*
+ * collector.h — the way of one loop thread's events to the stream
+ *
+ *   batcher (lanes) ──► publisher (tries, acks) ──► nats_loop (one connection)
+ *
+ * Why:     the three parts know neither each other's neighbours nor a clock; this one turns the
+ *          loop's turns and the connection's reports into calls with the time.
+ * Threads: everything on the loop's thread; on_stream_missing likewise.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "batcher.h"
+
+struct collector;
+struct server_thread;
+struct settings;
+
+struct collector_options {
+    const struct settings *settings; /* borrowed */
+    const uint8_t *gateway_id;       /* 16 bytes; borrowed */
+    struct server_thread *thread;    /* borrowed */
+    void (*on_stream_missing)(void *ctx);
+    void (*on_connected)(void *ctx, bool is_connected); /* the connection came or went */
+    void *ctx;
+};
+
+struct collector *collector_open(const struct collector_options *options, struct error *err);
+void collector_close(struct collector **collector);
+
+struct batcher *collector_batcher(struct collector *self); /* borrowed */
+
+/* The end of a turn of the loop. */
+void collector_turn(struct collector *self);
+bool collector_is_idle(const struct collector *self); /* nobody waits */
+size_t collector_queued_bytes(const struct collector *self);

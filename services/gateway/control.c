@@ -1,0 +1,208 @@
+#include "control.h"
+
+#include "base/auto.h"
+#include "base/backoff.h"
+#include "catalogue.h"
+#include "clients/bus.h"
+#include "gateway.h"
+#include "runtime/clock.h"
+#include "runtime/log.h"
+#include "runtime/service.h"
+#include "settings.h"
+
+#include <pthread.h>
+#include <string.h>
+
+enum {
+    CONNECT_MS = 2000,
+    REQUEST_MS = 2000,
+    POLL_MS = 50,   /* how often readiness is looked at until it is there */
+    IDLE_MS = 1000, /* between two looks afterwards */
+    RETRY_BASE_MS = 50,
+    RETRY_CAP_MS = 1000,
+};
+
+struct control {
+    struct gateway *gateway; /* borrowed */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool must_stop;      /* under lock */
+    bool stream_missing; /* under lock */
+    atomic_bool has_streams;
+    /* The thread's own from here on. */
+    struct bus *bus;
+    int64_t started_ms; /* monotonic */
+    struct backoff backoff;
+    char last_failure[200];
+};
+
+/* The thread's step; the definitions follow in this order. */
+static void *on_thread(void *ctx);
+static bool ensure_streams(struct control *self, struct error *err);
+static void report(struct control *self, const struct error *err);
+static void prove_ready(struct control *self);
+static bool pause_control(struct control *self, int64_t wait_ms);
+
+struct control *control_open(struct gateway *gateway, struct error *err)
+{
+    struct control *self = calloc(1, sizeof(*self));
+    pthread_condattr_t attributes;
+
+    if (self == NULL) {
+        (void)error_set(err, ERROR_LIMIT, "control: no memory");
+        return NULL;
+    }
+    self->gateway = gateway;
+    self->started_ms = clock_now_ms();
+    backoff_init(&self->backoff, RETRY_BASE_MS, RETRY_CAP_MS, (uint64_t)clock_now_us());
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&self->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (pthread_create(&self->thread, NULL, on_thread, self) != 0) {
+        (void)error_set(err, ERROR_LIMIT, "control: no thread");
+        pthread_cond_destroy(&self->changed);
+        pthread_mutex_destroy(&self->lock);
+        free(self);
+        return NULL;
+    }
+    return self;
+}
+
+void control_close(struct control **control)
+{
+    struct control *self = *control;
+
+    if (self == NULL)
+        return;
+    pthread_mutex_lock(&self->lock);
+    self->must_stop = true;
+    pthread_cond_signal(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+    pthread_join(self->thread, NULL);
+    pthread_cond_destroy(&self->changed);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
+    *control = NULL;
+}
+
+void control_stream_missing(struct control *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->stream_missing = true;
+    pthread_cond_signal(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+}
+
+bool control_has_streams(const struct control *self)
+{
+    return atomic_load(&self->has_streams);
+}
+
+static void *on_thread(void *ctx)
+{
+    struct control *self = ctx;
+    struct error err = {0};
+    int64_t wait_ms;
+
+    do {
+        if (atomic_load(&self->has_streams) || ensure_streams(self, &err)) {
+            backoff_reset(&self->backoff);
+            self->last_failure[0] = '\0';
+            wait_ms = service_is_ready(self->gateway->service) ? IDLE_MS : POLL_MS;
+        } else {
+            report(self, &err);
+            wait_ms = backoff_next_ms(&self->backoff);
+        }
+        prove_ready(self);
+    } while (pause_control(self, wait_ms));
+    bus_close(&self->bus);
+    return NULL;
+}
+
+static bool ensure_streams(struct control *self, struct error *err)
+{
+    const struct settings *settings = self->gateway->settings;
+    const struct bus_options options = {.url = settings->endpoints.nats_url,
+                                        .name = "adledger-gateway-control",
+                                        .connect_ms = CONNECT_MS,
+                                        .request_ms = REQUEST_MS};
+    const struct stream_limits limits = {.max_bytes = settings->stream_max_bytes,
+                                         .dedup_window_ms = settings->stream_dedup_ms,
+                                         .replicas = (int)settings->stream_replicas};
+
+    if (self->bus == NULL)
+        self->bus = bus_open(&options, err);
+    if (self->bus == NULL)
+        return false;
+    for (uint32_t p = 0; p < (uint32_t)settings->partitions; p++) {
+        /* The stored positions are ingest's to know; the time alone never reuses a sequence. */
+        if (!stream_ensure(self->bus, p, &limits, 0, clock_at_ms(), err))
+            return false;
+    }
+    log_info("streams_ready", "partitions=%lld", (long long)settings->partitions);
+    atomic_store(&self->has_streams, true);
+    return true;
+}
+
+static void report(struct control *self, const struct error *err)
+{
+    if (strcmp(self->last_failure, err->text) == 0)
+        return;
+    memcpy(self->last_failure, err->text, sizeof(self->last_failure));
+    if (err->kind == ERROR_INTERNAL || err->kind == ERROR_INVALID)
+        log_error("streams_failed", "why=\"%s\"", err->text);
+    else
+        log_warn("streams_failed", "why=\"%s\"", err->text);
+}
+
+/* A first start without PostgreSQL has no ads to know: then events are taken unchecked, and ingest
+ * resolves them. */
+static bool has_waited_for_ads(const struct control *self)
+{
+    const struct gateway *gateway = self->gateway;
+    const struct catalogue_snapshot *ads = NULL;
+    bool is_known;
+
+    if (clock_now_ms() - self->started_ms >= gateway->settings->catalogue_wait_ms)
+        return true;
+    catalogue_take(gateway->catalogue, &ads);
+    is_known = catalogue_is_known(ads);
+    catalogue_drop(&ads);
+    return is_known;
+}
+
+static void prove_ready(struct control *self)
+{
+    struct gateway *gateway = self->gateway;
+
+    if (service_is_ready(gateway->service) || !service_running(gateway->service))
+        return;
+    if (!atomic_load(&self->has_streams) ||
+        atomic_load(&gateway->loops_connected) < (int)gateway->settings->worker_count ||
+        !has_waited_for_ads(self))
+        return;
+    service_ready(gateway->service);
+}
+
+/* Ends early when a stream is missing; false: stop. */
+static bool pause_control(struct control *self, int64_t wait_ms)
+{
+    int64_t until_ms = clock_now_ms() + wait_ms;
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000) * 1000000L};
+    int status = 0;
+    bool must_stop;
+
+    pthread_mutex_lock(&self->lock);
+    while (!self->must_stop && !self->stream_missing && status == 0)
+        status = pthread_cond_timedwait(&self->changed, &self->lock, &until);
+    if (self->stream_missing)
+        atomic_store(&self->has_streams, false);
+    self->stream_missing = false;
+    must_stop = self->must_stop;
+    pthread_mutex_unlock(&self->lock);
+    return !must_stop;
+}

@@ -1,0 +1,275 @@
+#include "gateway.h"
+
+#include "base/auto.h"
+#include "catalogue.h"
+#include "collector.h"
+#include "control.h"
+#include "event/decode.h"
+#include "event/event_id.h"
+#include "metrics.h"
+#include "query.h"
+#include "query_pool.h"
+#include "runtime/clock.h"
+#include "runtime/service.h"
+#include "settings.h"
+
+#include <stdio.h>
+
+enum {
+    REDIS_CONNECT_MS = 1000,
+    REDIS_PENDING_MAX = 4096, /* transactions a loop that wait for Redis */
+    POOL_THREADS = 2,
+    POOL_QUEUE_MAX = 256,
+    POOL_CONNECT_MS = 2000,
+};
+
+static size_t on_components(void *ctx, struct service_component *out, size_t max);
+static void on_stream_missing(void *ctx);
+static void on_connected(void *ctx, bool is_connected);
+static void report_redis(struct gateway_thread *self);
+static void report_queue(struct gateway_thread *self);
+
+static bool open_query_pool(struct gateway *gateway, struct error *err)
+{
+    const struct query_pool_options options = {
+        .conninfo = gateway->settings->endpoints.postgres,
+        .threads = POOL_THREADS,
+        .queue_max = POOL_QUEUE_MAX,
+        .connect_ms = POOL_CONNECT_MS,
+        .query_ms = (int)gateway->settings->query_deadline_ms,
+    };
+
+    if (!redis_address_parse(gateway->settings->endpoints.redis, &gateway->redis, err))
+        return error_wrap(err, "redis");
+    gateway->query_pool = query_pool_open(&options, err);
+    return gateway->query_pool != NULL;
+}
+
+bool gateway_open(struct gateway *gateway, const struct settings *settings, struct service *service,
+                  struct error *err)
+{
+    const struct catalogue_options options = {
+        .conninfo = settings->endpoints.postgres,
+        .file = settings->catalogue_file,
+        .refresh_ms = (int)settings->catalogue_refresh_ms,
+        .ads_max = (size_t)settings->catalogue_ads_max,
+    };
+
+    *gateway = (struct gateway){.settings = settings, .service = service};
+    event_id_make(clock_at_ms(), gateway->id);
+    gateway->catalogue = catalogue_open(&options, err);
+    if (gateway->catalogue == NULL)
+        return false;
+    if (!open_query_pool(gateway, err))
+        return false;
+    gateway->control = control_open(gateway, err);
+    if (gateway->control == NULL)
+        return false;
+    service_set_components(service, on_components, gateway);
+    return true;
+}
+
+void gateway_close(struct gateway *gateway)
+{
+    if (gateway->service != NULL)
+        service_set_components(gateway->service, NULL, NULL);
+    control_close(&gateway->control);
+    query_pool_close(&gateway->query_pool);
+    catalogue_close(&gateway->catalogue);
+}
+
+static struct service_component describe_nats(const struct gateway *gateway)
+{
+    int connected = atomic_load(&gateway->loops_connected);
+    int loops = (int)gateway->settings->worker_count;
+    bool has_streams = control_has_streams(gateway->control);
+    struct service_component nats = {.name = "nats", .state = "up", .is_critical = true};
+
+    if (connected == loops && has_streams)
+        return nats;
+    nats.state = connected == 0 ? "down" : "degraded";
+    (void)snprintf(nats.detail, sizeof(nats.detail), "%d of %d loops are connected%s", connected,
+                   loops, has_streams ? "" : ", the streams are not there yet");
+    return nats;
+}
+
+static struct service_component describe_redis(const struct gateway *gateway)
+{
+    int connected = atomic_load(&gateway->queries_connected);
+    int loops = (int)gateway->settings->worker_count;
+    struct service_component redis = {.name = "redis", .state = "up"};
+
+    if (connected == loops)
+        return redis;
+    redis.state = connected == 0 ? "down" : "degraded";
+    (void)snprintf(redis.detail, sizeof(redis.detail), "%d of %d loops are connected", connected,
+                   loops);
+    return redis;
+}
+
+static struct service_component describe_postgres(const struct gateway *gateway)
+{
+    struct service_component postgres = {.name = "postgres", .state = "up"};
+
+    if (catalogue_is_fresh(gateway->catalogue))
+        return postgres;
+    postgres.state = "down";
+    (void)snprintf(postgres.detail, sizeof(postgres.detail), "the ads were not read yet");
+    return postgres;
+}
+
+static size_t on_components(void *ctx, struct service_component *out, size_t max)
+{
+    const struct gateway *gateway = ctx;
+    const struct service_component components[] = {
+        describe_nats(gateway), describe_postgres(gateway), describe_redis(gateway)};
+    size_t count = sizeof(components) / sizeof(components[0]);
+
+    for (size_t i = 0; i < count && i < max; i++)
+        out[i] = components[i];
+    return count < max ? count : max;
+}
+
+static void free_thread(struct gateway_thread **thread)
+{
+    struct gateway_thread *self = *thread;
+
+    if (self == NULL)
+        return;
+    collector_close(&self->collector);
+    query_close(&self->query);
+    decoder_free(&self->decoder);
+    catalogue_drop(&self->catalogue);
+    free(self);
+    *thread = NULL;
+}
+
+static bool open_query(struct gateway_thread *self, struct error *err)
+{
+    const struct settings *settings = self->settings;
+    const struct query_options options = {
+        .redis = {.address = self->gateway->redis,
+                  .connect_ms = REDIS_CONNECT_MS,
+                  .batch_ms = (int)settings->query_deadline_ms,
+                  .pending_max = REDIS_PENDING_MAX},
+        .pool = self->gateway->query_pool,
+        .partitions = (uint32_t)settings->partitions,
+        .cache_ms = settings->query_cache_ms,
+        .board_cache_ms = settings->board_cache_ms,
+        .stale_after_ms = settings->stale_after_ms,
+    };
+
+    self->query = query_new(&self->server->h2o, &options, err);
+    if (self->query == NULL)
+        return false;
+    query_turn(self->query, self->catalogue, self->server->now_ms, self->server->at_ms);
+    return true;
+}
+
+static bool open_collector(struct gateway_thread *self, struct error *err)
+{
+    const struct collector_options options = {
+        .settings = self->settings,
+        .gateway_id = self->gateway->id,
+        .thread = self->server,
+        .on_stream_missing = on_stream_missing,
+        .on_connected = on_connected,
+        .ctx = self->gateway,
+    };
+
+    self->collector = collector_open(&options, err);
+    return self->collector != NULL;
+}
+
+bool gateway_on_thread_start(void *ctx, struct server_thread *thread, struct error *err)
+{
+    struct gateway *gateway = ctx;
+    AUTO(free_thread) struct gateway_thread *self = calloc(1, sizeof(*self));
+
+    if (self == NULL)
+        return error_set(err, ERROR_LIMIT, "gateway: no memory for a thread");
+    self->gateway = gateway;
+    self->server = thread;
+    self->settings = gateway->settings;
+    self->salt_day = -1;
+    catalogue_take(gateway->catalogue, &self->catalogue);
+    self->decoder = decoder_new();
+    if (self->decoder == NULL)
+        return error_set(err, ERROR_LIMIT, "gateway: no memory for a decoder");
+    thread->app = self;
+    if (!open_query(self, err) || !open_collector(self, err)) {
+        thread->app = NULL;
+        return false;
+    }
+    (void)TAKE(self); /* thread->app owns it now */
+    return true;
+}
+
+static void on_stream_missing(void *ctx)
+{
+    struct gateway *gateway = ctx;
+
+    control_stream_missing(gateway->control);
+}
+
+static void on_connected(void *ctx, bool is_connected)
+{
+    struct gateway *gateway = ctx;
+    int before = atomic_fetch_add(&gateway->loops_connected, is_connected ? 1 : -1);
+
+    gateway_set(GATEWAY_loops_connected, before + (is_connected ? 1 : -1));
+}
+
+void gateway_on_turn(void *ctx, struct server_thread *thread)
+{
+    struct gateway_thread *self = thread->app;
+    const struct catalogue_snapshot *before = self->catalogue;
+
+    (void)ctx;
+    catalogue_take(self->gateway->catalogue, &self->catalogue);
+    if (self->catalogue != before)
+        self->salt_day = -1;
+    collector_turn(self->collector);
+    query_turn(self->query, self->catalogue, thread->now_ms, thread->at_ms);
+    report_redis(self);
+    report_queue(self);
+}
+
+static void report_redis(struct gateway_thread *self)
+{
+    bool is_up = query_redis_is_up(self->query);
+
+    if (is_up == self->has_redis)
+        return;
+    self->has_redis = is_up;
+    (void)atomic_fetch_add(&self->gateway->queries_connected, is_up ? 1 : -1);
+}
+
+static void report_queue(struct gateway_thread *self)
+{
+    int64_t bytes = (int64_t)collector_queued_bytes(self->collector);
+    int64_t change = bytes - self->queued_bytes;
+
+    if (change == 0)
+        return;
+    self->queued_bytes = bytes;
+    gateway_set(GATEWAY_lane_queue_bytes,
+                (double)(atomic_fetch_add(&self->gateway->queued_bytes, change) + change));
+}
+
+bool gateway_on_idle(void *ctx, struct server_thread *thread)
+{
+    const struct gateway_thread *self = thread->app;
+
+    (void)ctx;
+    return collector_is_idle(self->collector) && query_is_idle(self->query);
+}
+
+void gateway_on_thread_stop(void *ctx, struct server_thread *thread)
+{
+    struct gateway_thread *self = thread->app;
+
+    (void)ctx;
+    thread->app = NULL;
+    free_thread(&self);
+}

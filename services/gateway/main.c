@@ -1,0 +1,86 @@
+/*
+ * adledger-gateway: takes events over HTTP, keeps each on the stream before it says so, and answers
+ * what was counted.
+ */
+#include "base/auto.h"
+#include "gateway.h"
+#include "http/ops.h"
+#include "metrics.h"
+#include "runtime/log.h"
+#include "runtime/service.h"
+#include "settings.h"
+
+enum { BODY_MAX = 1 << 20 }; /* of the largest route; each route has its own limit below it */
+
+static struct server *open_server(struct gateway *gateway, struct error *err)
+{
+    const struct settings *settings = gateway->settings;
+    const struct server_options options = {
+        .host = settings->http_host,
+        .port = (int)settings->http_port,
+        .threads = (int)settings->worker_count,
+        .connections_max = (int)settings->connections_max,
+        .body_max_bytes = BODY_MAX,
+        .request_timeout_ms = (int)settings->request_timeout_ms,
+        .idle_timeout_ms = (int)settings->idle_timeout_ms,
+        .drain_ms = (int)settings->drain_ms,
+        .service = gateway->service,
+        .routes = gateway_routes,
+        .cors_origins = settings->cors_origins,
+        .ctx = gateway,
+        .on_thread_start = gateway_on_thread_start,
+        .on_turn = gateway_on_turn,
+        .on_idle = gateway_on_idle,
+        .on_thread_stop = gateway_on_thread_stop,
+    };
+
+    return server_open(&options, err);
+}
+
+static void await_stop(struct service *service)
+{
+    while (service_running(service))
+        service_wait(service, INT32_MAX);
+}
+
+static void warn_of_notes(const struct endpoints *endpoints)
+{
+    for (size_t i = 0; i < endpoints->note_count; i++)
+        log_warn("setting_ignored", "why=\"%s\"", endpoints->notes[i]);
+}
+
+int main(int argc, char **argv)
+{
+    AUTO(settings_free) struct settings settings = {0};
+    struct error err = {0};
+    int status = EXIT_SUCCESS;
+
+    if (!config_command_line(argc, argv, "gateway", settings_rows, &settings, &status))
+        return status;
+    if (!config_load(settings_rows, &settings, &err) || !settings_resolve(&settings, &err) ||
+        !process_open("gateway", &settings.process, &err))
+        return service_fail(&err);
+    warn_of_notes(&settings.endpoints);
+
+    AUTO(service_close) struct service *service = service_open("gateway", &err);
+    if (service == NULL)
+        return service_fail(&err);
+    if (!gateway_metrics_open())
+        return EXIT_FAILURE;
+    ops_init(service);
+
+    AUTO(gateway_close) struct gateway gateway = {0};
+    if (!gateway_open(&gateway, &settings, service, &err))
+        return service_fail(&err);
+
+    AUTO(server_close) struct server *server = open_server(&gateway, &err);
+    if (server == NULL)
+        return service_fail(&err);
+    log_info("gateway_listening", "host=%s port=%lld threads=%lld", settings.http_host,
+             (long long)settings.http_port, (long long)settings.worker_count);
+
+    await_stop(service); /* the control thread says when it is ready */
+    server_drain(server);
+    log_info("service_drained", "name=gateway");
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,64 @@
+#include "metrics.h"
+
+#include "event/decode.h"
+#include "event/event.h"
+#include "runtime/metrics.h"
+
+/* Index is enum fault_code. */
+static const char *const fault_names[] = {
+#define FAULT(name, text, status, title) text,
+#include "event/faults.def"
+#undef FAULT
+    NULL,
+};
+
+#define COUNTER(name_, help_) {.kind = METRIC_COUNTER, .name = #name_, .help = (help_)},
+#define COUNTER_BY(name_, help_, label_, values_)                                                  \
+    {.kind = METRIC_COUNTER,                                                                       \
+     .name = #name_,                                                                               \
+     .help = (help_),                                                                              \
+     .label_name = (label_),                                                                       \
+     .label_values = (values_)},
+#define GAUGE(name_, help_) {.kind = METRIC_GAUGE, .name = #name_, .help = (help_)},
+#define HISTOGRAM(name_, help_, buckets_)                                                          \
+    {.kind = METRIC_HISTOGRAM, .name = #name_, .help = (help_), .buckets = (buckets_)},
+static const struct metric_row rows[] = {
+#include "metrics.def"
+};
+#undef COUNTER
+#undef COUNTER_BY
+#undef GAUGE
+#undef HISTOGRAM
+
+static struct metrics *table; /* set once, before the loop threads start */
+
+bool gateway_metrics_open(void)
+{
+    if (table == NULL)
+        table = metrics_new(rows, sizeof(rows) / sizeof(rows[0]));
+    return table != NULL;
+}
+
+void gateway_count(enum gateway_metric metric, int64_t amount)
+{
+    if (table != NULL)
+        metrics_add(table, metric, amount);
+}
+
+void gateway_count_by(enum gateway_metric metric, size_t label, int64_t amount)
+{
+    if (table != NULL)
+        metrics_add_by(table, metric, label, amount);
+}
+
+void gateway_set(enum gateway_metric metric, double value)
+{
+    if (table != NULL)
+        metrics_set(table, metric, value);
+}
+
+void gateway_observe(enum gateway_metric metric, double value)
+{
+    if (table != NULL)
+        metrics_observe(table, metric, value);
+}

@@ -1,0 +1,432 @@
+#include "nats_loop.h"
+
+#include "base/auto.h"
+#include "mailbox.h"
+#include "nats_dialer.h"
+#include "runtime/log.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { INBOX_MAX = 64, CLOSE_WAIT_MS = 2000 };
+
+struct nats_loop {
+    struct nats_loop_options options;
+    pthread_t owner;
+    struct mailbox mailbox;
+    h2o_multithread_receiver_t waker; /* wakes the loop; carries no message */
+    struct nats_dialer *dialer;       /* owned; NULL while there is a connection */
+    natsConnection *connection;       /* owned; NULL while dialing */
+    natsSubscription *replies;        /* owned: <inbox>.* */
+    char inbox[INBOX_MAX];
+    h2o_socket_t *socket; /* over a dup of libnats' descriptor; NULL: detached */
+    bool is_up;
+    bool has_output;      /* libnats wants to write */
+    bool awaits_writable; /* h2o watches for room in the socket's buffer */
+};
+
+/* From libnats' threads to the loop; the definitions follow in this order. */
+static natsStatus on_attach(void **user_data, void *loop, natsConnection *connection,
+                            natsSock descriptor);
+static natsStatus on_read_interest(void *user_data, bool add);
+static natsStatus on_write_interest(void *user_data, bool add);
+static natsStatus on_detach(void *user_data);
+static void on_disconnected(natsConnection *connection, void *closure);
+static void on_reconnected(natsConnection *connection, void *closure);
+static void on_closed(natsConnection *connection, void *closure);
+static void on_dialed(void *ctx, natsConnection *connection);
+
+/* On the loop. */
+static void take_mail(struct nats_loop *self, const struct mail *mail);
+static void attach(struct nats_loop *self, int descriptor);
+static void detach(struct nats_loop *self);
+static void start_connection(struct nats_loop *self, natsConnection *connection);
+static void set_up(struct nats_loop *self, bool is_up);
+static void on_readable(h2o_socket_t *socket, const char *err);
+static void read_replies(struct nats_loop *self);
+static void hand_over(struct nats_loop *self, natsMsg *reply);
+static void on_writable(h2o_socket_t *socket, const char *err);
+static void write_output(struct nats_loop *self);
+static void end_connection(struct nats_loop *self);
+
+static void on_wake_up(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    (void)receiver; /* the end of this turn reads the mailbox; the waker carries no message */
+    (void)messages;
+}
+
+static void on_mail(void *ctx)
+{
+    struct nats_loop *self = ctx;
+
+    h2o_multithread_send_message(&self->waker, NULL);
+}
+
+static bool dial(struct nats_loop *self, struct error *err)
+{
+    const struct nats_dialer_options options = {
+        .bus = self->options.bus,
+        .loop = self,
+        .attach = on_attach,
+        .read = on_read_interest,
+        .write = on_write_interest,
+        .detach = on_detach,
+        .disconnected = on_disconnected,
+        .reconnected = on_reconnected,
+        .closed = on_closed,
+        .on_dialed = on_dialed,
+    };
+
+    self->dialer = nats_dialer_open(&options, err);
+    return self->dialer != NULL;
+}
+
+struct nats_loop *nats_loop_open(const struct nats_loop_options *options, struct error *err)
+{
+    struct nats_loop *self = calloc(1, sizeof(*self));
+    natsInbox *inbox = NULL;
+
+    if (self == NULL || natsInbox_Create(&inbox) != NATS_OK) {
+        free(self);
+        (void)error_set(err, ERROR_LIMIT, "nats: no memory for a connection");
+        return NULL;
+    }
+    (void)snprintf(self->inbox, sizeof(self->inbox), "%s", (const char *)inbox);
+    natsInbox_Destroy(inbox);
+    self->options = *options;
+    self->owner = pthread_self();
+    mailbox_init(&self->mailbox, on_mail, self);
+    h2o_multithread_register_receiver(options->h2o->queue, &self->waker, on_wake_up);
+    if (!dial(self, err))
+        nats_loop_close(&self);
+    return self;
+}
+
+/* libnats calls back until it has reported the connection closed: only then may self go. */
+static void await_closed(struct nats_loop *self)
+{
+    struct mail mail;
+
+    while (self->connection != NULL) {
+        if (!mailbox_await(&self->mailbox, &mail, CLOSE_WAIT_MS)) {
+            log_error("nats_close_stuck", "waited_ms=%d", CLOSE_WAIT_MS);
+            return;
+        }
+        if (mail.kind == MAIL_ATTACH)
+            (void)close(mail.descriptor);
+        else if (mail.kind == MAIL_CLOSED)
+            end_connection(self);
+    }
+}
+
+void nats_loop_close(struct nats_loop **nats)
+{
+    struct nats_loop *self = *nats;
+    struct mail mail;
+
+    if (self == NULL)
+        return;
+    *nats = NULL;
+    nats_dialer_close(&self->dialer); /* a connection that it made is in the mailbox now */
+    while (self->connection == NULL && mailbox_take(&self->mailbox, &mail)) {
+        if (mail.kind == MAIL_DIALED)
+            self->connection = mail.connection;
+        else if (mail.kind == MAIL_ATTACH)
+            (void)close(mail.descriptor);
+    }
+    if (self->connection != NULL)
+        natsConnection_Close(self->connection);
+    await_closed(self);
+    if (self->connection != NULL)
+        return; /* its callbacks may still come: rather a leak at exit than a use after free */
+    h2o_multithread_unregister_receiver(self->options.h2o->queue, &self->waker);
+    mailbox_free(&self->mailbox);
+    free(self);
+}
+
+static bool is_on_loop(const struct nats_loop *self)
+{
+    return pthread_equal(pthread_self(), self->owner) != 0;
+}
+
+static bool post(struct nats_loop *self, enum mail_kind kind, natsConnection *connection,
+                 int descriptor)
+{
+    const struct mail mail = {.kind = kind, .connection = connection, .descriptor = descriptor};
+
+    return mailbox_put(&self->mailbox, &mail);
+}
+
+/* The dialer's thread at first, libnats' reconnect thread later; never the loop's. */
+static natsStatus on_attach(void **user_data, void *loop, natsConnection *connection,
+                            natsSock descriptor)
+{
+    struct nats_loop *self = loop;
+    int copy = dup(descriptor);
+
+    *user_data = self;
+    if (copy < 0)
+        return NATS_SYS_ERROR;
+    if (!post(self, MAIL_ATTACH, connection, copy)) {
+        (void)close(copy);
+        return NATS_NO_MEMORY;
+    }
+    return NATS_OK;
+}
+
+static natsStatus on_read_interest(void *user_data, bool add)
+{
+    struct nats_loop *self = user_data;
+
+    if (add)
+        return NATS_OK; /* attach watches from its start */
+    if (is_on_loop(self)) {
+        detach(self);
+        return NATS_OK;
+    }
+    return post(self, MAIL_DETACH, NULL, -1) ? NATS_OK : NATS_NO_MEMORY;
+}
+
+static natsStatus on_write_interest(void *user_data, bool add)
+{
+    struct nats_loop *self = user_data;
+
+    if (is_on_loop(self)) {
+        self->has_output = add;
+        return NATS_OK;
+    }
+    if (!add)
+        return NATS_OK; /* detaching forgets it too */
+    return post(self, MAIL_WRITE, NULL, -1) ? NATS_OK : NATS_NO_MEMORY;
+}
+
+static natsStatus on_detach(void *user_data)
+{
+    return on_read_interest(user_data, false);
+}
+
+/* A lost report would leave the loop waiting for ever, and only memory can lose it. */
+static void post_state(struct nats_loop *self, enum mail_kind kind, natsConnection *connection)
+{
+    if (!post(self, kind, connection, -1))
+        log_error("nats_report_lost", "kind=%d", (int)kind);
+}
+
+static void on_disconnected(natsConnection *connection, void *closure)
+{
+    post_state(closure, MAIL_DOWN, connection);
+}
+
+static void on_reconnected(natsConnection *connection, void *closure)
+{
+    post_state(closure, MAIL_UP, connection);
+}
+
+static void on_closed(natsConnection *connection, void *closure)
+{
+    post_state(closure, MAIL_CLOSED, connection);
+}
+
+static void on_dialed(void *ctx, natsConnection *connection)
+{
+    post_state(ctx, MAIL_DIALED, connection);
+}
+
+void nats_loop_turn(struct nats_loop *self)
+{
+    struct mail mail;
+    struct error err;
+
+    while (mailbox_take(&self->mailbox, &mail))
+        take_mail(self, &mail);
+    if (self->connection == NULL && self->dialer == NULL && !dial(self, &err))
+        log_warn("nats_dial_failed", "why=\"%s\"", err.text); /* tried again next turn */
+}
+
+static void take_mail(struct nats_loop *self, const struct mail *mail)
+{
+    switch (mail->kind) {
+    case MAIL_ATTACH:
+        attach(self, mail->descriptor);
+        return;
+    case MAIL_DETACH:
+        detach(self);
+        return;
+    case MAIL_WRITE:
+        self->has_output = true;
+        return;
+    case MAIL_DIALED:
+        start_connection(self, mail->connection);
+        return;
+    case MAIL_UP:
+    case MAIL_DOWN:
+        /* The dialer's own report may come after these: the connection knows best. */
+        if (self->connection != NULL) {
+            if (mail->kind == MAIL_DOWN)
+                set_up(self, false);
+            set_up(self, natsConnection_Status(self->connection) == NATS_CONN_STATUS_CONNECTED);
+        }
+        return;
+    case MAIL_CLOSED:
+        if (self->connection == NULL)
+            self->connection = mail->connection;
+        end_connection(self);
+        return;
+    }
+}
+
+static void attach(struct nats_loop *self, int descriptor)
+{
+    detach(self);
+    self->socket =
+        h2o_evloop_socket_create(self->options.h2o->loop, descriptor, H2O_SOCKET_FLAG_DONT_READ);
+    self->socket->data = self;
+    h2o_socket_read_start(self->socket, on_readable);
+    self->has_output = true; /* what libnats wrote before is still to be sent */
+}
+
+static void detach(struct nats_loop *self)
+{
+    if (self->socket != NULL)
+        h2o_socket_close(self->socket);
+    self->socket = NULL;
+    self->has_output = false;
+    self->awaits_writable = false;
+}
+
+static void start_connection(struct nats_loop *self, natsConnection *connection)
+{
+    char wildcard[INBOX_MAX + 4];
+    natsStatus status;
+
+    nats_dialer_close(&self->dialer);
+    self->connection = connection;
+    (void)snprintf(wildcard, sizeof(wildcard), "%s.*", self->inbox);
+    status = natsConnection_SubscribeSync(&self->replies, connection, wildcard);
+    if (status == NATS_OK) /* at most one reply for each try is ever under way */
+        status = natsSubscription_SetPendingLimits(self->replies, -1, -1);
+    if (status != NATS_OK) {
+        log_warn("nats_subscribe_failed", "why=\"%s\"", natsStatus_GetText(status));
+        natsConnection_Close(connection); /* MAIL_CLOSED dials anew */
+        return;
+    }
+    set_up(self, natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED);
+}
+
+static void set_up(struct nats_loop *self, bool is_up)
+{
+    const struct nats_loop_events *events = &self->options.events;
+
+    if (is_up == self->is_up)
+        return;
+    self->is_up = is_up;
+    if (is_up)
+        events->on_up(events->ctx, (size_t)natsConnection_GetMaxPayload(self->connection));
+    else
+        events->on_down(events->ctx);
+}
+
+bool nats_loop_publish(struct nats_loop *self, const struct nats_message *message,
+                       struct error *err)
+{
+    char reply[INBOX_MAX + 32];
+    natsMsg *packed = NULL;
+    natsStatus status;
+
+    if (!self->is_up)
+        return error_set(err, ERROR_UNAVAILABLE, "nats: not connected");
+    if ((size_t)natsConnection_Buffered(self->connection) > self->options.buffer_max_bytes)
+        return error_set(err, ERROR_UNAVAILABLE, "nats: the server does not read");
+    (void)snprintf(reply, sizeof(reply), "%s.%s", self->inbox, message->token);
+    status = natsMsg_Create(&packed, message->subject, reply, (const char *)message->bytes,
+                            (int)message->size_bytes);
+    if (status == NATS_OK)
+        status = natsMsgHeader_Set(packed, "Nats-Msg-Id", message->message_id);
+    if (status == NATS_OK)
+        status = natsConnection_PublishMsg(self->connection, packed);
+    natsMsg_Destroy(packed);
+    if (status == NATS_OK)
+        return true;
+    return error_set(err, status == NATS_MAX_PAYLOAD ? ERROR_INVALID : ERROR_UNAVAILABLE,
+                     "nats: publish: %s", natsStatus_GetText(status));
+}
+
+static void on_readable(h2o_socket_t *socket, const char *err)
+{
+    struct nats_loop *self = socket->data;
+
+    (void)err; /* libnats reads the descriptor itself and finds out */
+    if (self->connection == NULL)
+        return; /* the dialer is about to hand it over; what is there to read stays */
+    natsConnection_ProcessReadEvent(self->connection);
+    read_replies(self); /* the socket may be gone by now */
+}
+
+static void read_replies(struct nats_loop *self)
+{
+    uint64_t queued = 0;
+
+    while (natsSubscription_QueuedMsgs(self->replies, &queued) == NATS_OK && queued > 0) {
+        natsMsg *reply = NULL;
+        natsStatus status = natsSubscription_NextMsg(&reply, self->replies, 0);
+
+        if (status == NATS_NO_RESPONDERS)
+            self->options.events.on_unheard(self->options.events.ctx);
+        else if (status == NATS_OK)
+            hand_over(self, reply);
+        else
+            return;
+        natsMsg_Destroy(reply);
+    }
+}
+
+static void hand_over(struct nats_loop *self, natsMsg *reply)
+{
+    const struct nats_loop_events *events = &self->options.events;
+    const char *subject = natsMsg_GetSubject(reply);
+    size_t inbox_size = strlen(self->inbox);
+
+    /* The server sends nothing else to this subscription. */
+    if (strncmp(subject, self->inbox, inbox_size) != 0 || subject[inbox_size] != '.')
+        return;
+    events->on_reply(events->ctx, subject + inbox_size + 1, natsMsg_GetData(reply),
+                     (size_t)natsMsg_GetDataLength(reply));
+}
+
+void nats_loop_flush(struct nats_loop *self)
+{
+    if (self->has_output && !self->awaits_writable && self->socket != NULL &&
+        self->connection != NULL)
+        write_output(self);
+}
+
+static void on_writable(h2o_socket_t *socket, const char *err)
+{
+    struct nats_loop *self = socket->data;
+
+    (void)err; /* libnats writes the descriptor itself and finds out */
+    self->awaits_writable = false;
+    if (self->connection != NULL)
+        write_output(self);
+}
+
+static void write_output(struct nats_loop *self)
+{
+    natsConnection_ProcessWriteEvent(self->connection); /* on_write_interest(false) when all went */
+    if (self->has_output && self->socket != NULL) {
+        self->awaits_writable = true;
+        h2o_socket_notify_write(self->socket, on_writable);
+    }
+}
+
+static void end_connection(struct nats_loop *self)
+{
+    detach(self);
+    set_up(self, false);
+    natsSubscription_Destroy(self->replies);
+    natsConnection_Destroy(self->connection);
+    self->replies = NULL;
+    self->connection = NULL;
+}

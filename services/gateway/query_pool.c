@@ -1,0 +1,168 @@
+/*
+ * A job, from its loop and back:
+ *
+ *   query_pool_submit   (loop thread)  into the queue
+ *   serve               (pool thread)  out of it, ask PostgreSQL, send the job home
+ *   query_pool_receive  (loop thread)  done
+ *
+ * The job belongs to one of them at a time; handing it over hands over the memory.
+ */
+#include "query_pool.h"
+
+#include "base/auto.h"
+#include "clients/pg.h"
+#include "query_sql.h"
+#include "runtime/clock.h"
+#include "runtime/log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { THREADS_MAX = 16 };
+
+struct query_pool {
+    struct query_pool_options options;
+    pthread_t threads[THREADS_MAX];
+    int thread_count;
+    atomic_bool is_outage_told;
+
+    /* The hand-over. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct query_job *head, **tail;
+    size_t queued;
+    bool is_stopping;
+};
+
+static void *serve(void *ctx);
+
+struct query_pool *query_pool_open(const struct query_pool_options *options, struct error *err)
+{
+    AUTO(query_pool_close) struct query_pool *pool = calloc(1, sizeof(*pool));
+    int threads = options->threads < THREADS_MAX ? options->threads : THREADS_MAX;
+
+    if (pool == NULL || pthread_mutex_init(&pool->lock, NULL) != 0 ||
+        pthread_cond_init(&pool->changed, NULL) != 0) {
+        free(TAKE(pool));
+        error_set(err, ERROR_LIMIT, "query_pool: no memory");
+        return NULL;
+    }
+    pool->options = *options;
+    pool->tail = &pool->head;
+    for (; pool->thread_count < threads; pool->thread_count++) {
+        if (pthread_create(&pool->threads[pool->thread_count], NULL, serve, pool) != 0) {
+            error_set(err, ERROR_LIMIT, "query_pool: no thread");
+            return NULL;
+        }
+    }
+    return TAKE(pool);
+}
+
+void query_pool_close(struct query_pool **pool)
+{
+    struct query_pool *self = *pool;
+
+    if (self == NULL)
+        return;
+    (void)pthread_mutex_lock(&self->lock);
+    self->is_stopping = true;
+    (void)pthread_cond_broadcast(&self->changed);
+    (void)pthread_mutex_unlock(&self->lock);
+    for (int i = 0; i < self->thread_count; i++)
+        (void)pthread_join(self->threads[i], NULL);
+    (void)pthread_cond_destroy(&self->changed);
+    (void)pthread_mutex_destroy(&self->lock);
+    free(self);
+    *pool = NULL;
+}
+
+bool query_pool_submit(struct query_pool *pool, struct query_job *job, struct error *err)
+{
+    bool has_room = false;
+    size_t queued = 0;
+
+    job->next = NULL;
+    job->deadline_ms = clock_now_ms() + pool->options.query_ms;
+    (void)pthread_mutex_lock(&pool->lock);
+    queued = pool->queued;
+    has_room = queued < pool->options.queue_max;
+    if (has_room) {
+        *pool->tail = job;
+        pool->tail = &job->next;
+        pool->queued++;
+        (void)pthread_cond_signal(&pool->changed);
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    return has_room || error_set(err, ERROR_LIMIT, "query_pool: %zu jobs wait", queued);
+}
+
+/* NULL: the pool is closing and the queue is empty. */
+static struct query_job *take(struct query_pool *self, bool *is_stopping)
+{
+    struct query_job *job = NULL;
+
+    (void)pthread_mutex_lock(&self->lock);
+    while (self->head == NULL && !self->is_stopping)
+        (void)pthread_cond_wait(&self->changed, &self->lock);
+    *is_stopping = self->is_stopping;
+    job = self->head;
+    if (job != NULL) {
+        self->head = job->next;
+        self->queued--;
+        if (self->head == NULL)
+            self->tail = &self->head;
+    }
+    (void)pthread_mutex_unlock(&self->lock);
+    return job;
+}
+
+/* An outage is told once, by whichever thread meets it first. */
+static void note(struct query_pool *self, const struct error *result)
+{
+    bool is_down = result->kind != ERROR_NONE;
+
+    if (atomic_exchange(&self->is_outage_told, is_down) == is_down)
+        return;
+    if (is_down)
+        log_warn("query_postgres_failed", "why=%s", result->text);
+    else
+        log_info("query_postgres_answers", "threads=%d", self->thread_count);
+}
+
+static void *serve(void *ctx)
+{
+    struct query_pool *self = ctx;
+    const struct pg_options options = {.conninfo = self->options.conninfo,
+                                       .application = "adledger gateway query",
+                                       .connect_ms = self->options.connect_ms,
+                                       .query_ms = self->options.query_ms};
+    AUTO(pg_close) struct pg *pg = pg_new(&options);
+    struct query_job *job = NULL;
+    bool is_stopping = false;
+
+    while ((job = take(self, &is_stopping)) != NULL) {
+        job->result = (struct error){ERROR_NONE, ""};
+        if (pg == NULL)
+            (void)error_set(&job->result, ERROR_LIMIT, "query_pool: no memory");
+        else if (is_stopping || clock_now_ms() >= job->deadline_ms)
+            (void)error_set(&job->result, ERROR_UNAVAILABLE, "query_pool: waited too long");
+        else if (query_sql_read(pg, job, &job->result) || job->result.kind != ERROR_NONE)
+            note(self, &job->result);
+        h2o_multithread_send_message(job->receiver, &job->super);
+    }
+    return NULL;
+}
+
+void query_pool_receive(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    (void)receiver;
+    while (!h2o_linklist_is_empty(messages)) {
+        h2o_multithread_message_t *message =
+            H2O_STRUCT_FROM_MEMBER(h2o_multithread_message_t, link, messages->next);
+        struct query_job *job = H2O_STRUCT_FROM_MEMBER(struct query_job, super, message);
+
+        h2o_linklist_unlink(&message->link);
+        job->done(job);
+    }
+}

@@ -1,0 +1,54 @@
+/*
+ * query_pool.h — the threads that ask PostgreSQL when Redis cannot answer
+ *
+ * Why:     libpq blocks, a loop may not.
+ * Shape:   a bounded queue before a few threads, each with a connection of its own. A job comes
+ *          back to the loop that gave it as a message to its receiver; query_pool_receive is that
+ *          receiver's function.
+ * Errors:  ERROR_LIMIT when the queue is full; a job's result holds the query's own failure, or
+ *          ERROR_UNAVAILABLE when it waited longer than query_ms.
+ * Units:   windows up to an hour are counted from the events, longer ones from the quarter hours,
+ * as counters.h does; unique_clicks are exact, but -1 where they take longer than the deadline (a
+ * long window over many events). Memory:  a job is the caller's and must live until done. Threads:
+ * submit from any loop; done runs on the job's own loop.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "counters.h"
+
+#include <h2o.h>
+
+struct catalogue_snapshot;
+struct query_pool;
+
+struct query_job {
+    h2o_multithread_message_t super; /* first: the receiver casts */
+    h2o_multithread_receiver_t *receiver;
+    struct counters_question question; /* its ad_id is borrowed until done; NULL: all ads */
+    const struct catalogue_snapshot *catalogue; /* all ads: those of this one; borrowed */
+    struct ad_numbers *numbers; /* the ad's, or by the ads' places; the caller's, zeroed */
+    void (*done)(struct query_job *job);
+    void *ctx;
+    struct error result; /* ERROR_NONE: numbers are filled */
+    /* private to query_pool.c */
+    struct query_job *next;
+    int64_t deadline_ms;
+};
+
+struct query_pool_options {
+    const char *conninfo; /* borrowed */
+    int threads;
+    size_t queue_max;
+    int connect_ms, query_ms;
+};
+
+/* Connects with the first job. */
+struct query_pool *query_pool_open(const struct query_pool_options *options, struct error *err);
+/* Fails what is queued, waits for what runs. The loops must be gone, or idle. */
+void query_pool_close(struct query_pool **pool);
+
+MUST_CHECK bool query_pool_submit(struct query_pool *pool, struct query_job *job,
+                                  struct error *err);
+/* For h2o_multithread_register_receiver. */
+void query_pool_receive(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);

@@ -1,0 +1,418 @@
+#include "redis_loop.h"
+
+#include "base/backoff.h"
+#include "runtime/log.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <hiredis/async.h>
+#include <netdb.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RETRY_BASE_MS = 50, RETRY_CAP_MS = 3000 };
+
+enum state { WAITING, RESOLVING, CONNECTING, GREETING, UP };
+
+struct redis_loop {
+    struct redis_loop_options options;
+    h2o_context_t *h2o;
+    enum state state;
+    int64_t due_ms; /* WAITING: of the next try; later states: the deadline */
+    struct backoff backoff;
+    bool is_outage_told;
+    h2o_hostinfo_getaddr_req_t *resolving;
+
+    redisAsyncContext *context; /* hiredis frees it; on_cleanup forgets it */
+    h2o_socket_t *socket;       /* on a dup() of hiredis's descriptor, which it closes itself */
+    bool is_reading, wants_write, is_armed;
+    bool is_lost; /* hiredis has given the connection up: the end of the turn settles it */
+    struct error why;
+
+    struct redis_batch *head, **tail; /* committed, in the order of their answers */
+    size_t pending;
+};
+
+/* The connection's path; the definitions follow in this order. */
+static void resolve(struct redis_loop *self, int64_t now_ms);
+static void on_resolved(h2o_hostinfo_getaddr_req_t *req, const char *failure,
+                        struct addrinfo *found, void *ctx);
+static void attach(struct redis_loop *self);
+static void on_connected(const redisAsyncContext *context, int status);
+static void greet(struct redis_loop *self);
+static void on_greeted(redisAsyncContext *context, void *reply, void *ctx);
+static void on_executed(redisAsyncContext *context, void *reply, void *ctx);
+static void on_cleanup(void *ctx);
+static void lose(struct redis_loop *self, const char *why);
+static void settle_loss(struct redis_loop *self, int64_t now_ms);
+
+struct redis_loop *redis_loop_new(h2o_context_t *h2o, const struct redis_loop_options *options)
+{
+    struct redis_loop *self = calloc(1, sizeof(*self));
+
+    if (self == NULL)
+        return NULL;
+    self->options = *options;
+    self->h2o = h2o;
+    self->tail = &self->head;
+    backoff_init(&self->backoff, RETRY_BASE_MS, RETRY_CAP_MS, randombytes_random());
+    return self;
+}
+
+void redis_loop_close(struct redis_loop **loop)
+{
+    struct redis_loop *self = *loop;
+
+    if (self == NULL)
+        return;
+    self->is_outage_told = true; /* it is our own doing */
+    lose(self, "closing");
+    settle_loss(self, 0);
+    sodium_memzero(&self->options.address, sizeof(self->options.address));
+    free(self);
+    *loop = NULL;
+}
+
+bool redis_loop_is_up(const struct redis_loop *loop)
+{
+    return loop->state == UP && !loop->is_lost;
+}
+
+size_t redis_loop_pending(const struct redis_loop *loop)
+{
+    return loop->pending;
+}
+
+static void arm(struct redis_loop *self);
+
+/* Writes what the turn has collected; hiredis may find the connection broken and free it. */
+static void flush(struct redis_loop *self)
+{
+    if (!self->wants_write || self->is_armed || self->context == NULL)
+        return;
+    redisAsyncHandleWrite(self->context);
+    if (self->context != NULL && self->wants_write)
+        arm(self);
+}
+
+void redis_loop_turn(struct redis_loop *loop, int64_t now_ms)
+{
+    settle_loss(loop, now_ms);
+    if (loop->state == WAITING && now_ms >= loop->due_ms)
+        resolve(loop, now_ms);
+    else if (loop->state == UP && loop->head != NULL && now_ms >= loop->head->deadline_ms)
+        lose(loop, "no answer in time");
+    else if (loop->state != WAITING && loop->state != UP && now_ms >= loop->due_ms)
+        lose(loop, "connecting takes too long");
+    flush(loop);
+    settle_loss(loop, now_ms);
+}
+
+static void resolve(struct redis_loop *self, int64_t now_ms)
+{
+    const struct redis_address *address = &self->options.address;
+    char port[8];
+
+    self->state = RESOLVING;
+    self->due_ms = now_ms + self->options.connect_ms;
+    (void)snprintf(port, sizeof(port), "%d", address->port);
+    self->resolving = h2o_hostinfo_getaddr(
+        &self->h2o->receivers.hostinfo_getaddr,
+        h2o_iovec_init(address->host, strlen(address->host)), h2o_iovec_init(port, strlen(port)),
+        AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP, AI_NUMERICSERV, on_resolved, self);
+}
+
+/* A name with several addresses: each try takes the next, so that one of them is found alive. */
+static const struct addrinfo *choose(const struct addrinfo *found, int attempt)
+{
+    const struct addrinfo *chosen = found;
+
+    for (int i = 0; i < attempt; i++)
+        chosen = chosen->ai_next == NULL ? found : chosen->ai_next;
+    return chosen;
+}
+
+static void on_resolved(h2o_hostinfo_getaddr_req_t *req, const char *failure,
+                        struct addrinfo *found, void *ctx)
+{
+    struct redis_loop *self = ctx;
+    const struct addrinfo *chosen = NULL;
+    char host[NI_MAXHOST];
+
+    (void)req;
+    self->resolving = NULL;
+    if (failure != NULL) {
+        lose(self, failure);
+        return;
+    }
+    chosen = choose(found, self->backoff.attempts);
+    if (getnameinfo(chosen->ai_addr, chosen->ai_addrlen, host, sizeof(host), NULL, 0,
+                    NI_NUMERICHOST) != 0) {
+        lose(self, "the address is of no use");
+        return;
+    }
+    self->state = CONNECTING;
+    self->context = redisAsyncConnect(host, self->options.address.port);
+    if (self->context == NULL || self->context->err != 0) {
+        lose(self, self->context == NULL ? "no memory" : self->context->errstr);
+        return;
+    }
+    attach(self);
+}
+
+static void on_readable(h2o_socket_t *socket, const char *failure)
+{
+    struct redis_loop *self = socket->data;
+
+    (void)failure; /* hiredis reads and sees it itself */
+    redisAsyncHandleRead(self->context);
+}
+
+static void on_writable(h2o_socket_t *socket, const char *failure)
+{
+    struct redis_loop *self = socket->data;
+
+    (void)failure;
+    self->is_armed = false;
+    if (self->wants_write)
+        redisAsyncHandleWrite(self->context);
+}
+
+static void arm(struct redis_loop *self)
+{
+    if (self->is_armed)
+        return;
+    self->is_armed = true;
+    h2o_socket_notify_write(self->socket, on_writable);
+}
+
+static void on_add_read(void *ctx)
+{
+    struct redis_loop *self = ctx;
+
+    if (self->is_reading)
+        return;
+    self->is_reading = true;
+    h2o_socket_read_start(self->socket, on_readable);
+}
+
+static void on_del_read(void *ctx)
+{
+    struct redis_loop *self = ctx;
+
+    if (!self->is_reading)
+        return;
+    self->is_reading = false;
+    h2o_socket_read_stop(self->socket);
+}
+
+/* Once connected, the end of the turn writes; before, hiredis waits for the connection itself. */
+static void on_add_write(void *ctx)
+{
+    struct redis_loop *self = ctx;
+
+    self->wants_write = true;
+    if (self->state == CONNECTING)
+        arm(self);
+}
+
+static void on_del_write(void *ctx)
+{
+    struct redis_loop *self = ctx;
+
+    self->wants_write = false;
+}
+
+static void attach(struct redis_loop *self)
+{
+    redisAsyncContext *context = self->context;
+    int fd = fcntl(context->c.fd, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0) {
+        lose(self, "no descriptor");
+        return;
+    }
+    self->socket = h2o_evloop_socket_create(self->h2o->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+    self->socket->data = self;
+    context->data = self;
+    context->ev.data = self;
+    context->ev.addRead = on_add_read;
+    context->ev.delRead = on_del_read;
+    context->ev.addWrite = on_add_write;
+    context->ev.delWrite = on_del_write;
+    context->ev.cleanup = on_cleanup;
+    /* Asks for writability at once, which completes the connection. */
+    (void)redisAsyncSetConnectCallback(context, on_connected);
+}
+
+static void on_connected(const redisAsyncContext *context, int status)
+{
+    struct redis_loop *self = context->data;
+
+    if (status != REDIS_OK) {
+        (void)error_set(&self->why, ERROR_UNAVAILABLE, "redis: %s", context->errstr);
+        return; /* hiredis cleans up next */
+    }
+    greet(self);
+}
+
+static void greet(struct redis_loop *self)
+{
+    const struct redis_address *address = &self->options.address;
+
+    self->state = GREETING;
+    if (address->password[0] != '\0' && address->user[0] != '\0')
+        (void)redisAsyncCommand(self->context, on_greeted, NULL, "AUTH %s %s", address->user,
+                                address->password);
+    else if (address->password[0] != '\0')
+        (void)redisAsyncCommand(self->context, on_greeted, NULL, "AUTH %s", address->password);
+    if (address->database != 0)
+        (void)redisAsyncCommand(self->context, on_greeted, NULL, "SELECT %d", address->database);
+    /* The last one has a mark; a command that could not be queued is caught by the deadline. */
+    (void)redisAsyncCommand(self->context, on_greeted, self, "PING");
+}
+
+static void on_greeted(redisAsyncContext *context, void *reply, void *ctx)
+{
+    struct redis_loop *self = context->data;
+    const redisReply *answer = reply;
+
+    if (answer == NULL)
+        return; /* on_cleanup follows */
+    if (answer->type == REDIS_REPLY_ERROR) {
+        (void)error_set(&self->why, ERROR_UNAVAILABLE, "redis: %s", answer->str);
+        redisAsyncFree(context); /* from inside a callback hiredis frees it after the callback */
+        return;
+    }
+    if (ctx == NULL)
+        return;
+    self->state = UP;
+    self->is_outage_told = false;
+    backoff_reset(&self->backoff);
+    log_info("redis_connected", "host=%s port=%d", self->options.address.host,
+             self->options.address.port);
+}
+
+bool redis_loop_begin(struct redis_loop *loop, struct error *err)
+{
+    const char *argv[] = {"MULTI"};
+    const size_t sizes[] = {5};
+
+    if (!redis_loop_is_up(loop))
+        return error_set(err, ERROR_UNAVAILABLE, "redis: not connected");
+    if (loop->pending >= loop->options.pending_max)
+        return error_set(err, ERROR_LIMIT, "redis: %zu transactions wait", loop->pending);
+    if (!redis_loop_command(loop, 1, argv, sizes))
+        return error_set(err, ERROR_UNAVAILABLE, "redis: the connection has broken");
+    return true;
+}
+
+bool redis_loop_command(void *loop, int argc, const char **argv, const size_t *sizes)
+{
+    struct redis_loop *self = loop;
+
+    return self->context != NULL &&
+           redisAsyncCommandArgv(self->context, NULL, NULL, argc, argv, sizes) == REDIS_OK;
+}
+
+void redis_loop_commit(struct redis_loop *loop, struct redis_batch *batch, int64_t now_ms)
+{
+    batch->deadline_ms = now_ms + loop->options.batch_ms;
+    batch->next = NULL;
+    *loop->tail = batch;
+    loop->tail = &batch->next;
+    loop->pending++;
+    if (loop->context == NULL ||
+        redisAsyncCommand(loop->context, on_executed, batch, "EXEC") != REDIS_OK)
+        loop->is_lost = true;
+}
+
+static struct redis_batch *take_head(struct redis_loop *self)
+{
+    struct redis_batch *batch = self->head;
+
+    self->head = batch->next;
+    if (self->head == NULL)
+        self->tail = &self->head;
+    self->pending--;
+    return batch;
+}
+
+static void on_executed(redisAsyncContext *context, void *reply, void *ctx)
+{
+    struct redis_loop *self = context->data;
+    const redisReply *answer = reply;
+    struct redis_batch *batch = NULL;
+    struct error err = {0};
+
+    if (answer == NULL)
+        return; /* lost: settle_loss tells all of them at the end of the turn */
+    batch = take_head(self);
+    assert(batch == ctx); /* Redis answers in order */
+    if (answer->type == REDIS_REPLY_ARRAY) {
+        batch->done(batch->ctx, answer->element, answer->elements, &err);
+        return;
+    }
+    (void)error_set(&err, ERROR_UNAVAILABLE, "redis: %s",
+                    answer->type == REDIS_REPLY_ERROR ? answer->str : "not EXEC's answer");
+    batch->done(batch->ctx, NULL, 0, &err);
+}
+
+/* hiredis frees its context right after this. */
+static void on_cleanup(void *ctx)
+{
+    struct redis_loop *self = ctx;
+
+    if (self->why.kind == ERROR_NONE)
+        (void)error_set(&self->why, ERROR_UNAVAILABLE, "redis: %s",
+                        self->context->errstr != NULL && self->context->err != 0
+                            ? self->context->errstr
+                            : "connection lost");
+    h2o_socket_close(self->socket);
+    self->socket = NULL;
+    self->context = NULL;
+    self->is_reading = self->wants_write = self->is_armed = false;
+    self->is_lost = true;
+}
+
+/* Never called from inside a callback of hiredis's. */
+static void lose(struct redis_loop *self, const char *why)
+{
+    redisAsyncContext *context = self->context;
+
+    if (self->why.kind == ERROR_NONE)
+        (void)error_set(&self->why, ERROR_UNAVAILABLE, "redis: %s", why);
+    if (self->resolving != NULL)
+        h2o_hostinfo_getaddr_cancel(self->resolving);
+    self->resolving = NULL;
+    self->is_lost = true;
+    if (context == NULL)
+        return;
+    if (self->socket == NULL)
+        self->context = NULL; /* never attached: on_cleanup is not called */
+    redisAsyncFree(context);
+}
+
+/* The one place where waiting transactions fail, outside of any callback of hiredis's. */
+static void settle_loss(struct redis_loop *self, int64_t now_ms)
+{
+    struct error why = self->why;
+
+    if (!self->is_lost)
+        return;
+    if (self->context != NULL) /* a command could not be queued */
+        lose(self, "no memory");
+    self->is_lost = false;
+    self->why = (struct error){0};
+    self->state = WAITING;
+    self->due_ms = now_ms + backoff_next_ms(&self->backoff);
+    if (!self->is_outage_told) /* once an outage */
+        log_warn("redis_lost", "why=%s pending=%zu", why.text, self->pending);
+    self->is_outage_told = true;
+    while (self->head != NULL) {
+        struct redis_batch *batch = take_head(self);
+
+        batch->done(batch->ctx, NULL, 0, &why);
+    }
+}

@@ -1,0 +1,62 @@
+/*
+ * redis_loop.h — Redis on a loop: transactions whose replies come by callback
+ *
+ * Why:     the query path may not block a loop, and a frozen Redis must not hold its requests.
+ * Shape:   hiredis's asynchronous client on h2o's sockets. A transaction is begin, commands,
+ *          commit: MULTI, what was given, EXEC. Commands are collected and written once a turn.
+ *
+ *   WAITING --due--> RESOLVING --> CONNECTING --> GREETING --PONG--> UP
+ *      ^                 |             |              |               |
+ *      '-- jittered backoff: refused, lost, or a deadline has passed -'
+ *
+ * Units:   now_ms is monotonic and passed in; deadlines are seen at the end of a turn.
+ * Errors:  ERROR_UNAVAILABLE when there is no connection or no answer in batch_ms, ERROR_LIMIT when
+ *          pending_max transactions wait. A transaction that was begun always comes back.
+ * Memory:  struct redis_batch is the caller's, and must live until its callback.
+ * Threads: the loop's.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "clients/redis.h"
+
+#include <h2o.h>
+#include <hiredis/hiredis.h>
+#include <stdint.h>
+
+struct redis_loop;
+
+struct redis_loop_options {
+    struct redis_address address;
+    int connect_ms; /* name, connection and greeting together */
+    int batch_ms;
+    size_t pending_max;
+};
+
+/* replies are EXEC's, borrowed for the call; NULL with an error. */
+typedef void (*redis_batch_fn)(void *ctx, redisReply *const *replies, size_t count,
+                               const struct error *error);
+
+struct redis_batch {
+    redis_batch_fn done;
+    void *ctx;
+    /* private to redis_loop.c */
+    int64_t deadline_ms;
+    struct redis_batch *next;
+};
+
+/* Connects at the first turn. NULL: no memory. */
+struct redis_loop *redis_loop_new(h2o_context_t *h2o, const struct redis_loop_options *options);
+/* Fails what still waits. */
+void redis_loop_close(struct redis_loop **loop);
+
+/* Call it at the end of every turn: writes, deadlines, reconnects. */
+void redis_loop_turn(struct redis_loop *loop, int64_t now_ms);
+bool redis_loop_is_up(const struct redis_loop *loop);
+size_t redis_loop_pending(const struct redis_loop *loop);
+
+MUST_CHECK bool redis_loop_begin(struct redis_loop *loop, struct error *err);
+/* A counters_emit_fn: loop is the ctx. False: the connection has just broken; commit all the same,
+ * the callback tells. */
+bool redis_loop_command(void *loop, int argc, const char **argv, const size_t *sizes);
+void redis_loop_commit(struct redis_loop *loop, struct redis_batch *batch, int64_t now_ms);

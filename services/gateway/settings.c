@@ -1,0 +1,92 @@
+#include "settings.h"
+
+#include <string.h>
+
+const struct option_row settings_rows[] = {
+    PROCESS_ROWS(process),
+    ENDPOINT_ROWS_NATS(endpoints),
+    ENDPOINT_ROWS_POSTGRES(endpoints),
+    ENDPOINT_ROWS_REDIS(endpoints),
+
+    OPTION_STRING("HTTP_HOST", FIELD(http_host), "0.0.0.0",
+                  "address to listen on; :: for both IPs"),
+    OPTION_INT("HTTP_PORT|PORT", FIELD(http_port), 8080, 1, 65535, "port to listen on"),
+    OPTION_INT("WORKER_COUNT", FIELD(worker_count), 1, 1, 64, "loop threads"),
+    OPTION_INT("CONNECTIONS_MAX", FIELD(connections_max), 10000, 1, 1000000,
+               "client connections at a time; beyond, they wait in the kernel's queue"),
+    OPTION_INT("REQUEST_TIMEOUT_MS", FIELD(request_timeout_ms), 10000, 100, 600000,
+               "ms for a client to send a whole request"),
+    OPTION_INT("IDLE_TIMEOUT_MS", FIELD(idle_timeout_ms), 60000, 100, 3600000,
+               "ms that a connection may be idle"),
+    OPTION_INT("DRAIN_MS", FIELD(drain_ms), 15000, 0, 20000,
+               "ms that requests under way have at a stop"),
+    OPTION_STRING("CORS_ORIGINS", FIELD(cors_origins), "",
+                  "origins that browsers may call from, commas between; * for any"),
+
+    OPTION_INT("PARTITIONS", FIELD(partitions), 1, 1, 64,
+               "streams that events are spread over by ad; the same in every service, for good"),
+    OPTION_INT("MAX_INFLIGHT", FIELD(inflight_max), 2, 1, 16,
+               "batches a thread and partition that wait for their ack"),
+    OPTION_INT("BATCH_BYTES", FIELD(batch_bytes), 256 << 10, 4 << 10, 8 << 20,
+               "bytes of events in a batch; the server's max_payload may lower it"),
+    OPTION_INT("LANE_QUEUE_BYTES", FIELD(lane_queue_bytes), 4 << 20, 64 << 10, 1 << 30,
+               "bytes a thread and partition that wait to be sent; beyond: 503 overloaded"),
+    OPTION_INT("PUBLISH_TRY_MS", FIELD(publish_try_ms), 300, 20, 10000,
+               "ms without an ack after which a batch is sent again"),
+    OPTION_INT("PUBLISH_DEADLINE_MS", FIELD(publish_deadline_ms), 900, 50, 30000,
+               "ms from a batch's first event to its verdict; beyond: 503"),
+    OPTION_INT("STREAM_MAX_BYTES", FIELD(stream_max_bytes), 1LL << 30, 1 << 20, 1LL << 50,
+               "bytes that a partition's stream may hold; a full one refuses"),
+    OPTION_INT("STREAM_DEDUP_MS", FIELD(stream_dedup_ms), 120000, 1000, 3600000,
+               "ms in which a stream knows a batch's id again"),
+    OPTION_INT("STREAM_REPLICAS", FIELD(stream_replicas), 1, 1, 5, "copies of each stream"),
+
+    OPTION_BOOL("TRUST_BODY_IP", FIELD(trust_body_ip), 0,
+                "the body's ip counts as the visitor's; on for callers that are servers"),
+    OPTION_STRING("TRUSTED_PROXIES", FIELD(trusted_proxies), "",
+                  "networks whose X-Forwarded-For counts, commas between"),
+    OPTION_CHOICE("IP_STORAGE", FIELD(ip_storage), "truncated", "full|truncated|none",
+                  "what is stored of an address; truncated is its /24 or /48"),
+
+    OPTION_STRING("CATALOGUE_FILE", FIELD(catalogue_file), NULL,
+                  "where the ads are kept for a start without PostgreSQL; unset: nowhere"),
+    OPTION_INT("CATALOGUE_REFRESH_MS", FIELD(catalogue_refresh_ms), 30000, 100, 3600000,
+               "ms between two reads of the ads, beside those that a change asks for"),
+    OPTION_INT("CATALOGUE_ADS_MAX", FIELD(catalogue_ads_max), 100000, 1, 10000000,
+               "ads that are kept in memory"),
+    OPTION_INT("CATALOGUE_WAIT_MS", FIELD(catalogue_wait_ms), 5000, 0, 600000,
+               "ms to wait for the ads at a start before events are taken unchecked"),
+
+    OPTION_CHOICE("LEGACY_ANALYTICS", FIELD(legacy_analytics), "list", "list|map",
+                  "what GET /ads/analytics without parameters answers"),
+    OPTION_INT("QUERY_CACHE_MS", FIELD(query_cache_ms), 50, 0, 60000,
+               "ms that one ad's numbers are kept"),
+    OPTION_INT("BOARD_CACHE_MS", FIELD(board_cache_ms), 1000, 0, 60000,
+               "ms that the numbers of all ads are kept"),
+    OPTION_INT("QUERY_DEADLINE_MS", FIELD(query_deadline_ms), 1000, 50, 30000,
+               "ms that a query may take"),
+    OPTION_INT("STALE_AFTER_MS", FIELD(stale_after_ms), 10000, 100, 3600000,
+               "ms of lag after which numbers are marked stale"),
+    OPTION_END,
+};
+
+bool settings_resolve(struct settings *settings, struct error *err)
+{
+    if (!endpoints_resolve(&settings->endpoints, err))
+        return false;
+    if (!trusted_proxies_parse(settings->trusted_proxies, &settings->proxies, err))
+        return error_wrap(err, "TRUSTED_PROXIES");
+    if (!ip_storage_parse(settings->ip_storage, &settings->ip_keep))
+        return error_set(err, ERROR_INVALID, "IP_STORAGE: \"%s\" is none of full, truncated, none",
+                         settings->ip_storage);
+    settings->legacy_analytics_map = strcmp(settings->legacy_analytics, "map") == 0;
+    if (settings->publish_try_ms > settings->publish_deadline_ms)
+        return error_set(err, ERROR_INVALID,
+                         "PUBLISH_TRY_MS: must not be above PUBLISH_DEADLINE_MS");
+    return true;
+}
+
+void settings_free(struct settings *settings)
+{
+    config_free(settings_rows, settings);
+}
