@@ -1,0 +1,392 @@
+#include "ingest.h"
+
+#include "ads.h"
+#include "base/auto.h"
+#include "batch.h"
+#include "clients/pg.h"
+#include "clients/reader.h"
+#include "day.h"
+#include "event/event_id.h"
+#include "ingest_metrics.h"
+#include "partitions.h"
+#include "runtime/clock.h"
+#include "runtime/log.h"
+#include "session.h"
+#include "store.h"
+
+#include <stdlib.h>
+
+enum { STREAM_CHECK_MS = 10000, IDLE_IN_TRANSACTION_MS = 10000 };
+
+struct ingest {
+    struct ingest_options options;
+    struct bus *bus;       /* borrowed */
+    struct pg *pg;         /* borrowed */
+    struct reader *reader; /* borrowed */
+    struct session session;
+    struct store *store;
+    struct batch *batch;
+    struct breaker breaker;
+    uint64_t position; /* of PostgreSQL, when is_located */
+    bool is_located;
+    bool is_stream_there;
+    bool is_behind;                    /* logged once, until it is over */
+    int64_t stream_checked_ms;         /* monotonic */
+    const struct reader_message *held; /* fetched and not stored; borrowed from the reader */
+    size_t held_count;
+    uint64_t uncertain_seq;         /* of a COMMIT without an answer; 0: none */
+    struct store_outcome uncertain; /* what it had done, if it took effect */
+};
+
+/* The data's path, top to bottom; the definitions follow in this order. */
+static bool locate(struct ingest *self, struct error *err);
+static bool fetch(struct ingest *self, struct error *err);
+static bool decode(struct ingest *self, struct error *err);
+static bool store(struct ingest *self, struct store_outcome *out, struct error *err);
+static bool settle(struct ingest *self, const struct store_outcome *outcome, struct error *err);
+
+static void on_breaker_change(void *ctx, const struct breaker_change *change)
+{
+    const struct ingest *self = ctx;
+
+    log_warn("breaker_changed", "dependency=postgres partition=%u from=%s to=%s reason=%s",
+             self->options.partition, breaker_state_name(change->from),
+             breaker_state_name(change->to), breaker_reason_name(change->reason));
+    ingest_count_by(METRIC_ingest_breaker_changes_total, (size_t)change->to, 1);
+    ingest_gauge_by(METRIC_ingest_breaker_state, self->options.partition, (double)change->to);
+}
+
+struct ingest *ingest_new(const struct ingest_options *options, struct bus *bus, struct pg *pg,
+                          struct reader *reader)
+{
+    AUTO(ingest_free) struct ingest *self = calloc(1, sizeof(*self));
+    struct breaker_options limits = breaker_default_options();
+
+    if (self == NULL)
+        return NULL;
+    self->options = *options;
+    self->bus = bus;
+    self->pg = pg;
+    self->reader = reader;
+    self->session =
+        (struct session){.lock_ms = options->lock_ms, .idle_ms = IDLE_IN_TRANSACTION_MS};
+    self->store = store_new(pg, options->partition);
+    self->batch = batch_new(options->partition, options->retention_days);
+    if (self->store == NULL || self->batch == NULL)
+        return NULL;
+    limits.slow_ms = options->slow_ms;
+    breaker_init(&self->breaker, &limits, (uint64_t)clock_now_us() + options->partition,
+                 clock_now_ms(), on_breaker_change, self);
+    return TAKE(self);
+}
+
+void ingest_free(struct ingest **ingest)
+{
+    if (*ingest == NULL)
+        return;
+    store_free(&(*ingest)->store);
+    batch_free(&(*ingest)->batch);
+    free(*ingest);
+    *ingest = NULL;
+}
+
+int64_t ingest_wait_ms(struct ingest *self)
+{
+    int64_t now_ms = clock_now_ms();
+
+    (void)breaker_step(&self->breaker, now_ms);
+    return breaker_wait_ms(&self->breaker, now_ms);
+}
+
+void ingest_forget(struct ingest *self)
+{
+    self->is_located = false;
+    self->held_count = 0;
+}
+
+bool ingest_step(struct ingest *self, struct error *err)
+{
+    struct store_outcome outcome;
+
+    if (!self->is_located && !locate(self, err))
+        return false;
+    if (self->held_count == 0 && !fetch(self, err))
+        return false;
+    if (self->held_count == 0)
+        return true;
+    if (!decode(self, err) || !store(self, &outcome, err)) {
+        ingest_forget(self); /* read again from the position that is stored */
+        return false;
+    }
+    return settle(self, &outcome, err);
+}
+
+/* What an answer of the database means to its breaker. */
+static enum breaker_result judge(const struct ingest *self, const struct error *err)
+{
+    switch (err->kind) {
+    case ERROR_NONE:
+    case ERROR_INVALID:
+    case ERROR_LIMIT:
+        return BREAKER_SUCCESS;
+    case ERROR_UNAVAILABLE:
+    case ERROR_UNCERTAIN:
+        return pg_is_connected(self->pg) ? BREAKER_FAILURE : BREAKER_CONNECT_FAILURE;
+    case ERROR_INTERNAL: /* a broken deployment: asking more often does not mend it */
+        return BREAKER_FAILURE;
+    }
+    return BREAKER_FAILURE;
+}
+
+/* Every call of the database stands between these two. */
+static bool ask(struct ingest *self, struct breaker_permit *permit, struct error *err)
+{
+    if (!breaker_allow(&self->breaker, clock_now_ms(), permit))
+        return error_set(err, ERROR_UNAVAILABLE, "ingest: the database's breaker is open");
+    return true;
+}
+
+static bool answer(struct ingest *self, const struct breaker_permit *permit, bool is_done,
+                   const struct error *err)
+{
+    static const struct error none = {ERROR_NONE, ""};
+
+    breaker_report(&self->breaker, permit, judge(self, is_done ? &none : err), clock_now_ms());
+    return is_done;
+}
+
+static void count_outcome(const struct store_outcome *outcome)
+{
+    ingest_count(METRIC_ingest_events_stored_total, (int64_t)outcome->stored);
+    ingest_count(METRIC_ingest_duplicates_total, (int64_t)outcome->duplicates);
+    ingest_count(METRIC_ingest_batches_repeated_total, (int64_t)outcome->batches_seen);
+    for (size_t i = 0; i < LETTER_CODE_COUNT; i++)
+        ingest_count_by(METRIC_ingest_dead_letters_total, i, (int64_t)outcome->letters[i]);
+}
+
+/* The position is what tells whether a COMMIT that nobody answered took effect. */
+static void resolve_uncertain(struct ingest *self)
+{
+    bool has_taken_effect = self->position >= self->uncertain_seq;
+
+    if (self->uncertain_seq == 0)
+        return;
+    log_info("uncertain_commit_resolved", "partition=%u sequence=%llu took_effect=%s",
+             self->options.partition, (unsigned long long)self->uncertain_seq,
+             has_taken_effect ? "yes" : "no");
+    if (has_taken_effect)
+        count_outcome(&self->uncertain);
+    self->uncertain_seq = 0;
+}
+
+/*
+ * A broker that was restored from a backup ends before our position: what it takes now has
+ * sequences that we hold for done, and would be skipped in silence.
+ */
+static bool check_stream(struct ingest *self, struct stream_state *out, struct error *err)
+{
+    uint64_t behind = 0;
+
+    if (!stream_get_state(self->bus, self->options.partition, out, err)) {
+        self->is_stream_there = false; /* it may be gone: the next locate makes it again */
+        return false;
+    }
+    self->stream_checked_ms = clock_now_ms();
+    if (self->position > out->last_seq)
+        behind = self->position - out->last_seq;
+    ingest_gauge_by(METRIC_stream_behind_messages, self->options.partition, (double)behind);
+    if (behind > 0 && !self->is_behind)
+        log_error("stream_behind_position",
+                  "partition=%u position=%llu last_sequence=%llu why=\"the broker has lost what is "
+                  "stored here; new messages below the position are skipped\"",
+                  self->options.partition, (unsigned long long)self->position,
+                  (unsigned long long)out->last_seq);
+    self->is_behind = behind > 0;
+    return true;
+}
+
+static bool read_position(struct ingest *self, bool *out_found, struct error *err)
+{
+    struct breaker_permit permit;
+
+    if (!ask(self, &permit, err))
+        return false;
+    return answer(self, &permit,
+                  session_ensure(&self->session, self->pg, err) &&
+                      store_read_position(self->store, &self->position, out_found, err),
+                  err);
+}
+
+/* A partition's first reader begins before the stream's first message. */
+static bool begin_position(struct ingest *self, const struct stream_state *stream,
+                           struct error *err)
+{
+    struct breaker_permit permit;
+    bool is_found = false;
+
+    if (!ask(self, &permit, err) ||
+        !answer(self, &permit, store_first_position(self->store, stream->first_seq - 1, err), err))
+        return false;
+    return read_position(self, &is_found, err);
+}
+
+static bool locate(struct ingest *self, struct error *err)
+{
+    struct stream_state stream;
+    bool is_found = false;
+
+    if (!read_position(self, &is_found, err))
+        return false;
+    if (!self->is_stream_there &&
+        !stream_ensure(self->bus, self->options.partition, &self->options.stream, self->position,
+                       clock_at_ms(), err))
+        return false;
+    self->is_stream_there = true;
+    if (!check_stream(self, &stream, err))
+        return false;
+    if (!is_found && !begin_position(self, &stream, err))
+        return false;
+    resolve_uncertain(self);
+    reader_rewind(self->reader, self->position);
+    ingest_gauge_by(METRIC_ingest_position, self->options.partition, (double)self->position);
+    self->held_count = 0;
+    self->is_located = true;
+    return true;
+}
+
+static void tell_gap(const struct ingest *self)
+{
+    uint64_t gap = reader_gap(self->reader);
+
+    if (gap == 0)
+        return;
+    ingest_count(METRIC_stream_gaps_total, 1);
+    ingest_count(METRIC_stream_gap_messages_total, (int64_t)gap);
+    log_error("stream_gap",
+              "partition=%u position=%llu skipped=%llu why=\"messages that were not read are not "
+              "on the stream any more\"",
+              self->options.partition, (unsigned long long)self->position, (unsigned long long)gap);
+}
+
+static bool fetch(struct ingest *self, struct error *err)
+{
+    struct stream_state stream;
+
+    if (!reader_fetch(self->reader, self->options.wait_ms, self->options.linger_ms, &self->held,
+                      &self->held_count, err)) {
+        self->is_stream_there = self->is_stream_there && err->kind != ERROR_INVALID;
+        ingest_forget(self);
+        return false;
+    }
+    if (self->held_count > 0)
+        tell_gap(self);
+    else if (clock_now_ms() - self->stream_checked_ms > STREAM_CHECK_MS &&
+             !check_stream(self, &stream, err)) {
+        ingest_forget(self);
+        return false;
+    }
+    ingest_gauge_by(METRIC_ingest_lag_messages, self->options.partition,
+                    (double)(reader_pending(self->reader) + self->held_count));
+    return true;
+}
+
+/* What cannot be read is set aside in the batch. */
+static bool decode(struct ingest *self, struct error *err)
+{
+    size_t messages_max = breaker_batch_limit(&self->breaker, self->held_count);
+    size_t taken = 0;
+
+    batch_reset(self->batch, clock_at_ms());
+    if (messages_max == 0)
+        return error_set(err, ERROR_UNAVAILABLE, "ingest: the database's breaker is open");
+    while (taken < self->held_count && taken < messages_max &&
+           self->batch->row_count < self->options.batch_events)
+        if (!batch_add(self->batch, &self->held[taken++], err))
+            return false;
+    return true;
+}
+
+/* Days of the batch that have no tables are made, and the next step stores it. */
+static bool make_days(struct ingest *self, struct error *err)
+{
+    int64_t made = INT64_MIN;
+
+    for (size_t i = 0; i < self->batch->row_count; i++) {
+        const struct batch_row *row = &self->batch->rows[i];
+        int64_t days[] = {day_of_ms(event_id_at_ms(row->event.id)),
+                          day_of_ms(self->batch->heads[row->head].header.sent_at_ms)};
+
+        for (size_t k = 0; k < 2 && row->fate != ROW_DEAD; k++) {
+            if (days[k] != made && !partitions_make(self->pg, days[k], err))
+                return false;
+            made = days[k];
+        }
+    }
+    return true;
+}
+
+/* Rows, dead letters and position, or nothing. */
+static bool store(struct ingest *self, struct store_outcome *out, struct error *err)
+{
+    struct breaker_permit permit;
+    int64_t began_us = clock_now_us();
+    bool is_done = false;
+
+    if (!ask(self, &permit, err))
+        return false;
+    is_done = session_ensure(&self->session, self->pg, err) &&
+              ads_resolve(self->pg, self->batch, err) &&
+              store_write(self->store, self->batch, self->position, out, err) &&
+              (out->verdict != STORE_NO_DAY || make_days(self, err));
+    (void)answer(self, &permit, is_done, err);
+    ingest_observe(METRIC_ingest_store_seconds, (double)(clock_now_us() - began_us) / 1e6);
+    if (is_done)
+        return true;
+    ingest_count_by(METRIC_ingest_transactions_total,
+                    err->kind == ERROR_UNCERTAIN ? RESULT_UNCERTAIN : RESULT_FAILED, 1);
+    if (err->kind == ERROR_UNCERTAIN) {
+        self->uncertain_seq = batch_last_seq(self->batch);
+        self->uncertain = *out;
+    }
+    return false;
+}
+
+/* Committed: the messages are done with, and the reader may forget them. */
+static void advance(struct ingest *self, const struct store_outcome *outcome)
+{
+    size_t messages = self->batch->head_count;
+    int64_t age_ms = clock_at_ms() - self->batch->heads[0].stored_at_ms;
+
+    self->position = batch_last_seq(self->batch);
+    self->held += messages;
+    self->held_count -= messages;
+    if (self->held_count == 0) /* what is held beyond it would come again */
+        reader_advance(self->reader, self->position);
+    count_outcome(outcome);
+    ingest_observe(METRIC_ingest_batch_events, (double)self->batch->row_count);
+    ingest_observe(METRIC_ingest_freshness_seconds, age_ms > 0 ? (double)age_ms / 1e3 : 0);
+    ingest_gauge_by(METRIC_ingest_position, self->options.partition, (double)self->position);
+    ingest_gauge_by(METRIC_ingest_lag_messages, self->options.partition,
+                    (double)(reader_pending(self->reader) + self->held_count));
+}
+
+static bool settle(struct ingest *self, const struct store_outcome *outcome, struct error *err)
+{
+    switch (outcome->verdict) {
+    case STORE_DONE:
+        ingest_count_by(METRIC_ingest_transactions_total, RESULT_STORED, 1);
+        advance(self, outcome);
+        return true;
+    case STORE_NO_DAY:
+        ingest_count_by(METRIC_ingest_transactions_total, RESULT_NO_DAY, 1);
+        log_info("day_made_late", "partition=%u", self->options.partition);
+        return true; /* what is held is still to be stored */
+    case STORE_LOST:
+        ingest_count_by(METRIC_ingest_transactions_total, RESULT_LOST, 1);
+        ingest_forget(self);
+        return error_set(err, ERROR_LIMIT,
+                         "ingest: another process has moved the position of partition %u",
+                         self->options.partition);
+    }
+    return error_set(err, ERROR_INTERNAL, "ingest: a verdict without an answer");
+}

@@ -1,0 +1,402 @@
+#include "store.h"
+
+#include "base/auto.h"
+#include "clients/pg.h"
+#include "columns.h"
+#include "event/event_id.h"
+#include "fold.h"
+#include "store_sql.h"
+#include "sums.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PARAMS_MAX = 24, RANGES_MAX = 64, INT8_TEXT_SIZE = 24 };
+
+struct store {
+    struct pg *pg; /* borrowed */
+    uint32_t partition;
+    struct columns first, second, third; /* of one statement, in the order of its parameters */
+    struct fold quarters, totals, marks;
+    uint32_t *rows; /* indexes of the rows that go into the INSERT */
+    size_t row_count, row_capacity;
+    bool is_insert_refused; /* the last failure was the INSERT of events, by its data */
+};
+
+/* The transaction, top to bottom; the definitions follow in this order. */
+static bool attempt(struct store *self, struct batch *batch, uint64_t expected, bool is_careful,
+                    struct store_outcome *out, struct error *err);
+static bool claim(struct store *self, struct batch *batch, uint64_t expected, bool *out_moved,
+                  struct error *err);
+static bool choose_rows(struct store *self, struct batch *batch, struct error *err);
+static bool insert(struct store *self, struct batch *batch, size_t from, size_t count,
+                   struct error *err);
+static bool insert_by_halves(struct store *self, struct batch *batch, struct error *err);
+static bool sum(struct store *self, const struct batch *batch, struct error *err);
+static bool tell(struct store *self, const struct batch *batch, struct error *err);
+static void report(const struct batch *batch, struct store_outcome *out);
+
+struct store *store_new(struct pg *pg, uint32_t partition)
+{
+    struct store *self = calloc(1, sizeof(*self));
+
+    if (self == NULL)
+        return NULL;
+    self->pg = pg;
+    self->partition = partition;
+    columns_init(&self->first);
+    columns_init(&self->second);
+    columns_init(&self->third);
+    fold_init(&self->quarters);
+    fold_init(&self->totals);
+    fold_init(&self->marks);
+    return self;
+}
+
+void store_free(struct store **store)
+{
+    struct store *self = *store;
+
+    if (self == NULL)
+        return;
+    columns_free(&self->first);
+    columns_free(&self->second);
+    columns_free(&self->third);
+    fold_free(&self->quarters);
+    fold_free(&self->totals);
+    fold_free(&self->marks);
+    free(self->rows);
+    free(self);
+    *store = NULL;
+}
+
+/* A number as a text parameter; text is its storage. */
+static struct pg_param number_param(char text[INT8_TEXT_SIZE], uint64_t number)
+{
+    snprintf(text, INT8_TEXT_SIZE, "%" PRIu64, number);
+    return (struct pg_param){.value = text};
+}
+
+bool store_read_position(struct store *self, uint64_t *out_position, bool *out_found,
+                         struct error *err)
+{
+    AUTO(pg_result_clear) PGresult *result = NULL;
+    char partition[INT8_TEXT_SIZE];
+    struct pg_param params[] = {number_param(partition, self->partition)};
+
+    if (!pg_query(self->pg, "read_position", sql_read_position, params, 1, &result, err))
+        return error_wrap(err, "store: position");
+    *out_found = PQntuples(result) == 1;
+    *out_position = *out_found ? strtoull(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+    return true;
+}
+
+bool store_first_position(struct store *self, uint64_t position, struct error *err)
+{
+    char partition[INT8_TEXT_SIZE];
+    char first[INT8_TEXT_SIZE];
+    struct pg_param params[] = {number_param(partition, self->partition),
+                                number_param(first, position)};
+
+    if (!pg_query(self->pg, "first_position", sql_first_position, params, 2, NULL, err))
+        return error_wrap(err, "store: first position");
+    return true;
+}
+
+bool store_write(struct store *self, struct batch *batch, uint64_t expected,
+                 struct store_outcome *out, struct error *err)
+{
+    batch_seal(batch);
+    self->is_insert_refused = false;
+    if (attempt(self, batch, expected, false, out, err))
+        return true;
+    if (self->is_insert_refused && attempt(self, batch, expected, true, out, err))
+        return true;
+    /* No row is to blame for the other statements: whatever they were refused is our mistake. */
+    if (err->kind == ERROR_INVALID)
+        err->kind = ERROR_INTERNAL;
+    return error_wrap(err, "store");
+}
+
+/* The statements inside the transaction; *out_moved false: the position was not where expected. */
+static bool run(struct store *self, struct batch *batch, uint64_t expected, bool is_careful,
+                bool *out_moved, struct error *err)
+{
+    if (!claim(self, batch, expected, out_moved, err))
+        return false;
+    if (!*out_moved)
+        return true;
+    if (!choose_rows(self, batch, err))
+        return false;
+    if (is_careful ? !insert_by_halves(self, batch, err)
+                   : !insert(self, batch, 0, self->row_count, err))
+        return false;
+    return sum(self, batch, err) && tell(self, batch, err);
+}
+
+static bool attempt(struct store *self, struct batch *batch, uint64_t expected, bool is_careful,
+                    struct store_outcome *out, struct error *err)
+{
+    bool has_moved = false;
+
+    *out = (struct store_outcome){.verdict = STORE_LOST};
+    batch_begin_attempt(batch);
+    if (!pg_begin(self->pg, "", err))
+        return false;
+    if (!run(self, batch, expected, is_careful, &has_moved, err)) {
+        /* 23514 without a constraint, which pg tells apart: no partition takes the row. */
+        bool is_day_missing =
+            err->kind == ERROR_INTERNAL && strcmp(pg_sqlstate(self->pg), "23514") == 0;
+
+        pg_rollback(self->pg);
+        out->verdict = STORE_NO_DAY;
+        return is_day_missing;
+    }
+    if (!has_moved) {
+        pg_rollback(self->pg);
+        return true;
+    }
+    report(batch, out); /* before the COMMIT: after one without an answer it is still asked for */
+    return pg_commit(self->pg, err);
+}
+
+/* Heads and rows come in the order of the stream, and so do the sequences that were filed. */
+static void note_filed(const PGresult *result, struct batch *batch, bool *out_moved)
+{
+    size_t head = 0;
+
+    *out_moved = false;
+    for (int i = 0; i < PQntuples(result); i++) {
+        uint64_t seq = strtoull(PQgetvalue(result, i, 1), NULL, 10);
+
+        if (PQgetvalue(result, i, 0)[0] == 't') {
+            *out_moved = true;
+            continue;
+        }
+        while (head < batch->head_count && batch->heads[head].seq != seq)
+            head++;
+        assert(head < batch->head_count);
+        batch->heads[head].is_new = true;
+    }
+}
+
+static bool claim(struct store *self, struct batch *batch, uint64_t expected, bool *out_moved,
+                  struct error *err)
+{
+    AUTO(pg_result_clear) PGresult *result = NULL;
+    char next[INT8_TEXT_SIZE];
+    char partition[INT8_TEXT_SIZE];
+    char last[INT8_TEXT_SIZE];
+    struct pg_param params[PARAMS_MAX] = {number_param(next, batch_last_seq(batch)),
+                                          number_param(partition, self->partition),
+                                          number_param(last, expected)};
+
+    columns_heads(&self->first, batch);
+    if (!columns_params(&self->first, params + 3, err) ||
+        !pg_query(self->pg, "claim", sql_claim, params, 3 + (int)self->first.count, &result, err))
+        return error_wrap(err, "claim");
+    note_filed(result, batch, out_moved);
+    return true;
+}
+
+/* The rows of batches that nobody stored before; the others are duplicates, every one. */
+static bool choose_rows(struct store *self, struct batch *batch, struct error *err)
+{
+    if (self->row_capacity < batch->row_count) {
+        uint32_t *rows = realloc(self->rows, batch->row_capacity * sizeof(*rows));
+
+        if (rows == NULL)
+            return error_set(err, ERROR_LIMIT, "no memory for %zu rows", batch->row_count);
+        self->rows = rows;
+        self->row_capacity = batch->row_capacity;
+    }
+    self->row_count = 0;
+    for (size_t i = 0; i < batch->row_count; i++) {
+        struct batch_row *row = &batch->rows[i];
+
+        if (row->fate != ROW_PENDING)
+            continue;
+        if (batch->heads[row->head].is_new)
+            self->rows[self->row_count++] = (uint32_t)i;
+        else
+            row->fate = ROW_DUPLICATE;
+    }
+    return true;
+}
+
+/*
+ * The ids that come back are those that were inserted, in the order they were sent. Of two equal
+ * ids the first was taken, so one pass over both lists tells every row's fate.
+ */
+static bool settle_rows(const struct store *self, struct batch *batch, size_t from, size_t count,
+                        const PGresult *result)
+{
+    int returned = PQntuples(result);
+    int next = 0;
+    uint8_t id[EVENT_ID_SIZE];
+    bool has_id = false;
+
+    for (size_t i = from; i < from + count; i++) {
+        struct batch_row *row = &batch->rows[self->rows[i]];
+
+        if (!has_id && next < returned)
+            has_id = event_id_parse(PQgetvalue(result, next, 0),
+                                    (size_t)PQgetlength(result, next, 0), id);
+        if (has_id && memcmp(id, row->event.id, sizeof(id)) == 0) {
+            row->fate = ROW_STORED;
+            batch->heads[row->head].stored++;
+            has_id = false;
+            next++;
+        } else {
+            row->fate = ROW_DUPLICATE;
+        }
+    }
+    return next == returned;
+}
+
+static bool insert(struct store *self, struct batch *batch, size_t from, size_t count,
+                   struct error *err)
+{
+    AUTO(pg_result_clear) PGresult *result = NULL;
+    struct pg_param params[PARAMS_MAX];
+
+    if (count == 0)
+        return true;
+    columns_events(&self->first, batch, self->rows + from, count);
+    if (!columns_params(&self->first, params, err))
+        return false;
+    if (!pg_query(self->pg, "insert", sql_insert, params, (int)self->first.count, &result, err)) {
+        self->is_insert_refused = err->kind == ERROR_INVALID;
+        return error_wrap(err, "insert");
+    }
+    if (!settle_rows(self, batch, from, count, result))
+        return error_set(err, ERROR_INTERNAL, "insert: ids came back that were not sent");
+    return true;
+}
+
+struct range {
+    size_t from, count;
+};
+
+/* What the database said about a range that it did not take. */
+struct refusal {
+    bool is_refused;
+    char code[LETTER_CODE_SIZE];
+    char why[LETTER_DETAIL_SIZE];
+};
+
+/* Inserts one range under a savepoint; when it is refused, nothing of it is there. */
+static bool insert_guarded(struct store *self, struct batch *batch, struct range range,
+                           struct refusal *out, struct error *err)
+{
+    struct error why = {0};
+
+    if (!pg_query(self->pg, "savepoint", "SAVEPOINT halves", NULL, 0, NULL, err))
+        return error_wrap(err, "savepoint");
+    *out = (struct refusal){.is_refused = !insert(self, batch, range.from, range.count, &why)};
+    if (!out->is_refused)
+        return pg_query(self->pg, "release", "RELEASE SAVEPOINT halves", NULL, 0, NULL, err);
+    if (why.kind != ERROR_INVALID) {
+        *err = why;
+        return false;
+    }
+    snprintf(out->code, sizeof(out->code), "%s", pg_sqlstate(self->pg));
+    snprintf(out->why, sizeof(out->why), "%s", why.text);
+    return pg_query(self->pg, "undo", "ROLLBACK TO SAVEPOINT halves", NULL, 0, NULL, err);
+}
+
+/*
+ * Halves what is refused until the poison row is alone, and sets that one aside. The stack grows
+ * by one range each time a range is halved, so its depth is the logarithm of the batch; the left
+ * half is done first, which keeps the order of the stream and with it the rule that the first copy
+ * counts.
+ */
+static bool insert_by_halves(struct store *self, struct batch *batch, struct error *err)
+{
+    struct range stack[RANGES_MAX] = {{0, self->row_count}};
+    size_t depth = 1;
+
+    while (depth > 0) {
+        struct range range = stack[--depth];
+        size_t half = range.count / 2;
+        struct refusal refusal = {0};
+
+        if (!insert_guarded(self, batch, range, &refusal, err))
+            return false;
+        if (!refusal.is_refused)
+            continue;
+        if (range.count == 1) {
+            if (!batch_set_aside(batch, self->rows[range.from], LETTER_REFUSED, refusal.code,
+                                 refusal.why, err))
+                return false;
+            continue;
+        }
+        assert(depth + 2 <= RANGES_MAX);
+        stack[depth++] = (struct range){range.from + half, range.count - half};
+        stack[depth++] = (struct range){range.from, half};
+    }
+    return true;
+}
+
+static bool sum(struct store *self, const struct batch *batch, struct error *err)
+{
+    struct pg_param params[PARAMS_MAX];
+
+    sums_of_stored(batch, &self->quarters, &self->totals);
+    if (self->quarters.failed || self->totals.failed)
+        return error_set(err, ERROR_LIMIT, "sum: no memory");
+    if (self->quarters.count == 0)
+        return true;
+    columns_sums(&self->first, &self->quarters);
+    columns_sums(&self->second, &self->totals);
+    if (!columns_params(&self->first, params, err) ||
+        !columns_params(&self->second, params + self->first.count, err) ||
+        !pg_query(self->pg, "sum", sql_sum, params, (int)(self->first.count + self->second.count),
+                  NULL, err))
+        return error_wrap(err, "sum");
+    return true;
+}
+
+static bool tell(struct store *self, const struct batch *batch, struct error *err)
+{
+    char partition[INT8_TEXT_SIZE];
+    struct pg_param params[PARAMS_MAX] = {number_param(partition, self->partition)};
+    size_t count = 1;
+
+    sums_of_missing(batch, &self->marks);
+    if (self->marks.failed)
+        return error_set(err, ERROR_LIMIT, "tell: no memory");
+    columns_marks(&self->first, &self->marks);
+    columns_corrections(&self->second, batch);
+    columns_letters(&self->third, batch);
+    if (columns_rows(&self->first) + columns_rows(&self->second) + columns_rows(&self->third) == 0)
+        return true;
+    for (size_t i = 0; i < 3; i++) {
+        struct columns *columns = i == 0 ? &self->first : i == 1 ? &self->second : &self->third;
+
+        if (!columns_params(columns, params + count, err))
+            return false;
+        count += columns->count;
+    }
+    if (!pg_query(self->pg, "tell", sql_tell, params, (int)count, NULL, err))
+        return error_wrap(err, "tell");
+    return true;
+}
+
+static void report(const struct batch *batch, struct store_outcome *out)
+{
+    out->verdict = STORE_DONE;
+    for (size_t i = 0; i < batch->row_count; i++) {
+        out->stored += batch->rows[i].fate == ROW_STORED;
+        out->duplicates += batch->rows[i].fate == ROW_DUPLICATE;
+    }
+    for (size_t i = 0; i < batch->head_count; i++)
+        out->batches_seen += batch->heads[i].is_filed && !batch->heads[i].is_new;
+    for (size_t i = 0; i < batch->letter_count; i++)
+        if (!batch->heads[batch->letters[i].head].is_filed ||
+            batch->heads[batch->letters[i].head].is_new)
+            out->letters[batch->letters[i].reason]++;
+}

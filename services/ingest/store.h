@@ -1,0 +1,46 @@
+/*
+ * store.h — one transaction: rows, sums, marks, dead letters and the position, or nothing
+ *
+ * Why:     exactly once needs no memory of its own when the position moves in the transaction that
+ *          adds the rows: a crash, a redelivery or a second process finds it moved, or not.
+ * Errors:  ERROR_UNCERTAIN when the COMMIT was not answered: read the position again, it tells.
+ *          Rows that the database refuses (ERROR_INVALID inside) are no error: they are found by
+ *          halving and become dead letters. ERROR_INTERNAL is a broken deployment.
+ * Memory:  borrows the connection; owns the arrays that it fills again and again.
+ * Threads: one owner thread.
+ *
+ *   BEGIN -> claim -> insert -> sum -> tell (only when something was not inserted) -> COMMIT
+ */
+#pragma once
+
+#include "base/error.h"
+#include "batch.h"
+
+struct pg;
+struct store;
+
+enum store_verdict {
+    STORE_DONE,   /* committed */
+    STORE_LOST,   /* another process moved the position: read it again; nothing was stored */
+    STORE_NO_DAY, /* a day has no partition: make it and try again; nothing was stored */
+};
+
+struct store_outcome {
+    enum store_verdict verdict;
+    uint64_t stored, duplicates, batches_seen;
+    uint64_t letters[LETTER_CODE_COUNT];
+};
+
+struct store *store_new(struct pg *pg, uint32_t partition); /* NULL: no memory */
+void store_free(struct store **store);
+
+/* *out_found false: the partition has no position yet. */
+MUST_CHECK bool store_read_position(struct store *self, uint64_t *out_position, bool *out_found,
+                                    struct error *err);
+/* Gives a partition its first position; one that is there already stays. */
+MUST_CHECK bool store_first_position(struct store *self, uint64_t position, struct error *err);
+
+/* Stores the batch and moves the position from expected to the batch's last sequence. After
+ * ERROR_UNCERTAIN, *out is what was done if the COMMIT took effect. */
+MUST_CHECK bool store_write(struct store *self, struct batch *batch, uint64_t expected,
+                            struct store_outcome *out, struct error *err);

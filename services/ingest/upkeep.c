@@ -1,0 +1,119 @@
+#include "upkeep.h"
+
+#include "base/auto.h"
+#include "clients/pg.h"
+#include "day.h"
+#include "ingest_metrics.h"
+#include "partitions.h"
+#include "runtime/clock.h"
+#include "runtime/log.h"
+#include "runtime/service.h"
+#include "salts.h"
+#include "session.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    ROUND_MS = 3600 * 1000,
+    LOCK_MS = 200,                 /* rather later than in anybody's way */
+    STATEMENT_MS = 10 * 60 * 1000, /* counting the visitors of a day reads all of it */
+    JOIN_S = 5,
+};
+
+struct upkeep {
+    struct upkeep_options options;
+    struct service *service; /* borrowed */
+    struct pg *pg;
+    pthread_t thread;
+    bool has_thread;
+};
+
+bool upkeep_make(struct pg *pg, const struct upkeep_options *options, struct error *err)
+{
+    struct session session = {.lock_ms = LOCK_MS, .idle_ms = STATEMENT_MS};
+    int64_t today = day_of_ms(clock_at_ms());
+    int64_t last = today + options->ahead_days;
+
+    if (!session_ensure(&session, pg, err))
+        return false;
+    for (int64_t day = today - 1; day <= last; day++)
+        if (!partitions_make(pg, day, err))
+            return false;
+    ingest_gauge(METRIC_partitions_ready_until_seconds, (double)(last + 1) * DAY_MS / 1e3);
+    return salts_keep(pg, today, options->ahead_days, err);
+}
+
+static bool run_round(struct upkeep *self, struct error *err)
+{
+    int64_t first_kept = day_of_ms(clock_at_ms()) - self->options.retention_days;
+    size_t dropped = 0;
+
+    if (!upkeep_make(self->pg, &self->options, err) ||
+        !partitions_drop(self->pg, first_kept, &dropped, err))
+        return false;
+    ingest_count(METRIC_partitions_dropped_total, (int64_t)dropped);
+    if (dropped > 0)
+        log_info("days_dropped", "tables=%zu", dropped);
+    return true;
+}
+
+static void *on_start(void *ctx)
+{
+    struct upkeep *self = ctx;
+    struct error err = {0};
+
+    while (service_running(self->service)) {
+        if (run_round(self, &err)) {
+            service_resume(self->service);
+            service_wait(self->service, ROUND_MS);
+        } else {
+            ingest_count(METRIC_partitions_failures_total, 1);
+            service_pause(self->service, &err);
+        }
+    }
+    return NULL;
+}
+
+struct upkeep *upkeep_open(const struct upkeep_options *options, struct service *service,
+                           struct error *err)
+{
+    AUTO(upkeep_close) struct upkeep *self = calloc(1, sizeof(*self));
+
+    if (self != NULL) {
+        self->options = *options;
+        self->service = service;
+        self->pg = pg_new(&(struct pg_options){.conninfo = options->conninfo,
+                                               .application = "adledger ingest upkeep",
+                                               .connect_ms = options->connect_ms,
+                                               .query_ms = STATEMENT_MS});
+    }
+    if (self == NULL || self->pg == NULL ||
+        pthread_create(&self->thread, NULL, on_start, self) != 0) {
+        error_set(err, ERROR_LIMIT, "upkeep: no memory or no thread");
+        return NULL;
+    }
+    self->has_thread = true;
+    return TAKE(self);
+}
+
+void upkeep_close(struct upkeep **upkeep)
+{
+    struct upkeep *self = TAKE(*upkeep);
+    struct timespec until = {0};
+
+    if (self == NULL)
+        return;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += JOIN_S;
+    /* A long statement outlives us: the process ends and the server rolls it back. Its thread still
+     * uses the memory, so that stays. */
+    if (self->has_thread && pthread_timedjoin_np(self->thread, NULL, &until) != 0) {
+        log_warn("upkeep_abandoned", "after_s=%d", JOIN_S);
+        return;
+    }
+    pg_close(&self->pg);
+    free(self);
+}

@@ -1,0 +1,29 @@
+/*
+ * upkeep.h — what has to be done by the clock: days made ahead, old ones dropped, salts
+ *
+ * Why:     an INSERT must never wait for a table to be made, and must never find that it is not.
+ * Threads: upkeep_make on any connection's own thread; upkeep_open starts a thread with a
+ *          connection of its own that does all of it at once, then hourly.
+ */
+#pragma once
+
+#include "base/error.h"
+#include <stdint.h>
+
+struct pg;
+struct service;
+struct upkeep;
+
+struct upkeep_options {
+    const char *conninfo; /* borrowed until upkeep_close */
+    int connect_ms;
+    int64_t ahead_days, retention_days;
+};
+
+/* Tables from yesterday to ahead_days, and salts. Without them nothing can be stored. */
+MUST_CHECK bool upkeep_make(struct pg *pg, const struct upkeep_options *options, struct error *err);
+
+struct upkeep *upkeep_open(const struct upkeep_options *options, struct service *service,
+                           struct error *err);
+/* Waits for the thread for a bounded time; the service must be stopping. */
+void upkeep_close(struct upkeep **upkeep);

@@ -1,0 +1,190 @@
+#include "store.h"
+
+#include "batch.h"
+#include "database.h"
+#include "messages.h"
+
+enum { RETENTION = 90 };
+
+static struct message message;
+
+/* One message with clicks first..last, each for its own ad of ten. */
+static struct batch *batch_of(uint64_t seq, uint64_t batch_no, uint8_t first, uint8_t last,
+                              struct error *err)
+{
+    struct batch *batch = batch_new(0, RETENTION);
+    int64_t at_ms = day_of_ms(clock_at_ms()) * DAY_MS + 1000;
+    struct reader_message sent;
+
+    assert_non_null(batch);
+    batch_reset(batch, clock_at_ms());
+    message_begin(&message, batch_no, at_ms);
+    for (uint8_t i = first; i <= last; i++) {
+        char ad_id[16];
+        struct event event;
+
+        snprintf(ad_id, sizeof(ad_id), "ad-%u", i % 10U);
+        event = click_of(ad_id, at_ms, i);
+        event.playback_ms = i;
+        message_add(&message, &event);
+    }
+    sent = message_end(&message, seq);
+    assert_ok(batch_add(batch, &sent, err));
+    return batch;
+}
+
+static struct store_outcome write_batch(struct store *store, uint64_t expected, struct batch *batch,
+                                        struct error *err)
+{
+    struct store_outcome outcome;
+
+    assert_ok(store_write(store, batch, expected, &outcome, err));
+    batch_free(&batch);
+    return outcome;
+}
+
+static void assert_sums_are_exact(struct pg *pg, struct error *err)
+{
+    assert_int_equal(
+        ask_number(pg,
+                   "SELECT count(*) FROM (SELECT ad_id, type, reason, count(*) FROM events GROUP BY"
+                   " 1, 2, 3) e FULL JOIN (SELECT ad_id, type, reason, sum(count) FROM ad_quarter"
+                   " GROUP BY 1, 2, 3) q USING (ad_id, type, reason) FULL JOIN ad_total t"
+                   " USING (ad_id, type, reason)"
+                   " WHERE e.count IS DISTINCT FROM q.sum OR e.count IS DISTINCT FROM t.count",
+                   err),
+        0);
+}
+
+TEST(rows_sums_and_position_come_together)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    AUTO(pg_close) struct pg *pg = pg_with_schema(server, err);
+    AUTO(store_free) struct store *store = store_new(pg, 0);
+    uint64_t position = 0;
+    bool is_found = true;
+
+    assert_ok(store_read_position(store, &position, &is_found, err));
+    assert_false(is_found);
+    assert_ok(store_first_position(store, 100, err));
+    assert_int_equal(write_batch(store, 100, batch_of(101, 1, 1, 50, err), err).stored, 50);
+    assert_int_equal(write_batch(store, 101, batch_of(102, 2, 51, 99, err), err).stored, 49);
+
+    assert_ok(store_read_position(store, &position, &is_found, err));
+    assert_int_equal(position, 102);
+    assert_int_equal(ask_number(pg, "SELECT count(*) FROM events", err), 99);
+    assert_int_equal(ask_number(pg, "SELECT sum(stored) FROM batches", err), 99);
+    assert_int_equal(ask_number(pg, "SELECT max(last_seq) FROM ad_quarter", err), 102);
+    assert_sums_are_exact(pg, err);
+}
+
+TEST(a_replayed_batch_and_a_repeated_event_count_once_and_mark_their_quarters)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    AUTO(pg_close) struct pg *pg = pg_with_schema(server, err);
+    AUTO(store_free) struct store *store = store_new(pg, 0);
+    struct store_outcome outcome;
+
+    assert_ok(store_first_position(store, 100, err));
+    (void)write_batch(store, 100, batch_of(101, 1, 1, 50, err), err);
+    outcome = write_batch(store, 101, batch_of(102, 1, 1, 50, err), err);
+    assert_int_equal(outcome.batches_seen, 1);
+    assert_int_equal(outcome.duplicates, 50);
+    outcome = write_batch(store, 102, batch_of(103, 2, 41, 60, err), err);
+    assert_int_equal(outcome.stored, 10);
+    assert_int_equal(outcome.duplicates, 10);
+
+    assert_int_equal(ask_number(pg, "SELECT count(*) FROM events", err), 60);
+    assert_int_equal(ask_number(pg, "SELECT stored FROM batches WHERE batch_no = 2", err), 10);
+    assert_int_equal(ask_number(pg, "SELECT count(*) FROM dirty", err), 10);
+    assert_int_equal(ask_number(pg, "SELECT max(seq) FROM dirty", err), 103);
+    assert_sums_are_exact(pg, err);
+}
+
+TEST(of_two_writers_of_one_position_one_wins)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    AUTO(pg_close) struct pg *pg = pg_with_schema(server, err);
+    AUTO(pg_close) struct pg *other_pg = pg_on(server);
+    AUTO(store_free) struct store *store = store_new(pg, 0);
+    AUTO(store_free) struct store *other = store_new(other_pg, 0);
+
+    assert_ok(store_first_position(store, 100, err));
+    assert_int_equal(write_batch(store, 100, batch_of(101, 1, 1, 10, err), err).verdict,
+                     STORE_DONE);
+    assert_int_equal(write_batch(other, 100, batch_of(101, 1, 1, 10, err), err).verdict,
+                     STORE_LOST);
+
+    assert_int_equal(ask_number(pg, "SELECT count(*) FROM events", err), 10);
+    assert_int_equal(ask_number(pg, "SELECT count(*) FROM dirty", err), 0);
+}
+
+TEST(poison_rows_are_set_aside_and_the_rest_is_stored)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    AUTO(pg_close) struct pg *pg = pg_with_schema(server, err);
+    AUTO(store_free) struct store *store = store_new(pg, 0);
+    struct store_outcome outcome;
+
+    assert_ok(store_first_position(store, 100, err));
+    assert_ok(pg_script(
+        pg, "ALTER TABLE events ADD CONSTRAINT poison CHECK (playback_ms NOT IN (7, 77))", err));
+    outcome = write_batch(store, 100, batch_of(101, 1, 1, 99, err), err);
+
+    assert_int_equal(outcome.stored, 97);
+    assert_int_equal(outcome.letters[LETTER_REFUSED], 2);
+    assert_int_equal(ask_number(pg, "SELECT count(*) FROM events", err), 97);
+    assert_int_equal(ask_number(pg,
+                                "SELECT count(*) FROM dead_letters WHERE code = '23514' AND"
+                                " index IN (6, 76) AND length(payload) > 30 AND ad_id = 'ad-7'",
+                                err),
+                     2);
+    assert_int_equal(ask_number(pg, "SELECT dead FROM batches", err), 2);
+    assert_sums_are_exact(pg, err);
+}
+
+TEST(a_missing_day_is_told_apart_and_can_be_made)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    AUTO(pg_close) struct pg *pg = pg_on(server);
+    AUTO(store_free) struct store *store = store_new(pg, 0);
+    size_t applied = 0;
+
+    assert_ok(migrate_apply(pg, &applied, err));
+    assert_ok(store_first_position(store, 100, err));
+    assert_int_equal(write_batch(store, 100, batch_of(101, 1, 1, 10, err), err).verdict,
+                     STORE_NO_DAY);
+
+    assert_ok(partitions_make(pg, day_of_ms(clock_at_ms()), err));
+    assert_int_equal(write_batch(store, 100, batch_of(101, 1, 1, 10, err), err).stored, 10);
+}
+
+TEST(a_killed_server_leaves_all_of_a_transaction_or_nothing)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    AUTO(pg_close) struct pg *pg = pg_with_schema(server, err);
+    AUTO(store_free) struct store *store = store_new(pg, 0);
+    struct batch *batch = batch_of(102, 2, 51, 60, err);
+    struct store_outcome outcome;
+    uint64_t position = 0;
+    bool is_found = false;
+
+    assert_ok(store_first_position(store, 100, err));
+    (void)write_batch(store, 100, batch_of(101, 1, 1, 50, err), err);
+    server_kill(server);
+    assert_fails(ERROR_UNAVAILABLE, store_write(store, batch, 101, &outcome, err));
+    batch_free(&batch);
+
+    server_start(server);
+    assert_ok(store_read_position(store, &position, &is_found, err));
+    assert_int_equal(position, 101);
+    assert_int_equal(write_batch(store, 101, batch_of(102, 2, 51, 60, err), err).stored, 10);
+    assert_sums_are_exact(pg, err);
+}
+
+TESTS(RUN(rows_sums_and_position_come_together),
+      RUN(a_replayed_batch_and_a_repeated_event_count_once_and_mark_their_quarters),
+      RUN(of_two_writers_of_one_position_one_wins),
+      RUN(poison_rows_are_set_aside_and_the_rest_is_stored),
+      RUN(a_missing_day_is_told_apart_and_can_be_made),
+      RUN(a_killed_server_leaves_all_of_a_transaction_or_nothing))
