@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""Runs every tier of tests and ends with one line: N passed, N failed.
+
+Each stage is a function that returns counts; the table STAGES below says which tier runs it.
+Full output of each stage is kept in build/test-logs/.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build" / "test-logs"
+JOBS = str(os.cpu_count() or 2)
+
+
+@dataclass
+class Counts:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    hint: str = ""  # the end of the output, when something failed
+
+
+def run(name, argv, timeout, **kwargs):
+    """Runs a command with its output in a log; returns (exit status, output)."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{name}.log"
+    with open(log, "w", encoding="utf-8") as out:
+        try:
+            done = subprocess.run([str(part) for part in argv], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
+                                  stdin=subprocess.DEVNULL, timeout=timeout, check=False, **kwargs)
+            status = done.returncode
+        except subprocess.TimeoutExpired:
+            out.write(f"\n{name}: not done after {timeout} s\n")
+            status = 124
+    return status, log.read_text(encoding="utf-8", errors="replace")
+
+
+def one_check(name, argv, timeout=900, **kwargs):
+    status, output = run(name, argv, timeout, **kwargs)
+    return Counts(passed=1) if status == 0 else Counts(failed=1, hint=tail(output))
+
+
+def tail(output, lines=40):
+    return "\n".join(output.splitlines()[-lines:])
+
+
+def build(preset):
+    return one_check(f"build-{preset}", ["tools/build", preset])
+
+
+def ctest(preset, label):
+    """Builds a preset and runs its cmocka programs; counts the tests inside them."""
+    built = build(preset)
+    if built.failed:
+        return built
+    name = f"{label}-{preset}"
+    env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", TSAN_OPTIONS="halt_on_error=1", CMOCKA_MESSAGE_OUTPUT="stdout",
+               NATS_SERVER=str(ROOT / ".run" / "bin" / "nats-server"))
+    jobs = JOBS if label == "unit" else "1"
+    status, output = run(name, ["ctest", "--test-dir", f"build/{preset}", "-L", label, "-j", jobs, "--verbose",
+                                "--no-tests=error"], 900, env=env)
+    passed = sum(map(int, re.findall(r"\[  PASSED  \] (\d+) test", output)))
+    failed = sum(map(int, re.findall(r"\[  FAILED  \] (\d+) test", output)))
+    if status != 0 and failed == 0:
+        failed = 1  # a program crashed, hung or was not found
+    if failed:
+        bad = [line for line in output.splitlines() if re.search(r"FAILED|\*\*\*|ERROR|error:|assert|SUMMARY", line)]
+        return Counts(passed, failed, hint="\n".join(bad[:60]))
+    return Counts(passed)
+
+
+def pytest(name, paths, extra=()):
+    report = LOGS / f"{name}.xml"
+    LOGS.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    status, output = run(name, ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}",
+                                *extra, *paths], 3600)
+    try:
+        suite = xml.etree.ElementTree.parse(report).getroot().find("testsuite")
+        count = {key: int(suite.get(key)) for key in ("tests", "failures", "errors", "skipped")}
+    except (OSError, AttributeError, xml.etree.ElementTree.ParseError):
+        return Counts(failed=1, hint=tail(output))
+    failed = count["failures"] + count["errors"]
+    counts = Counts(count["tests"] - failed - count["skipped"], failed, count["skipped"], tail(output, 80))
+    if status not in (0, 5) and failed == 0:
+        counts.failed = 1
+    return counts
+
+
+# Name, tiers that run it, and what it does. Cheap ones first: a mistake shows early.
+STAGES = [
+    ("format", "quick full", lambda: one_check("format", ["tests/lint/format"])),
+    ("layers", "quick full", lambda: one_check("layers", ["/usr/bin/python3", "tests/lint/layers.py"])),
+    ("unit (dev)", "quick full", lambda: ctest("dev", "unit")),
+    ("build (release)", "full", lambda: build("release")),
+    ("contract", "full", lambda: pytest("contract", ["tests/contract"])),
+    ("integration (C)", "full", lambda: ctest("dev", "integration")),
+    ("integration", "full", lambda: pytest("integration", ["tests/integration"])),
+    ("unit (asan)", "full", lambda: ctest("asan", "unit")),
+    ("unit (tsan)", "full", lambda: ctest("tsan", "unit")),
+    ("build (clang)", "full", lambda: one_check("clang", ["tests/lint/clang-build"])),
+    ("clang-tidy", "full", lambda: one_check("tidy", ["tests/lint/tidy"], timeout=1200)),
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./test", description="Installs, builds and runs every test.")
+    parser.add_argument("--quick", action="store_true", help="the unit tier alone")
+    parser.add_argument("--only", metavar="WORD", help="the stages whose name contains WORD")
+    args = parser.parse_args()
+
+    tier = "quick" if args.quick else "full"
+    total = Counts()
+    for name, tiers, stage in STAGES:
+        if tier not in tiers.split() or (args.only and args.only not in name):
+            continue
+        print(f"{name:<18}", end=" ", flush=True)
+        began = time.monotonic()
+        counts = stage()
+        seconds = time.monotonic() - began
+        note = f", {counts.skipped} skipped" if counts.skipped else ""
+        print(f"{counts.passed:>5} passed, {counts.failed} failed{note}  ({seconds:.1f} s)", flush=True)
+        if counts.failed:
+            print("\n".join("    " + line for line in counts.hint.splitlines()), flush=True)
+        total.passed += counts.passed
+        total.failed += counts.failed
+        total.skipped += counts.skipped
+    skipped = f", {total.skipped} skipped" if total.skipped else ""
+    print(f"{total.passed} passed, {total.failed} failed{skipped}")
+    return 0 if total.failed == 0 and total.passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
