@@ -11,10 +11,12 @@
 
 bool analytics_parse(h2o_req_t *req, struct query_spec *out)
 {
-    const struct catalogue_snapshot *catalogue = gateway_thread_of(req)->catalogue;
+    struct gateway_thread *thread = gateway_thread_of(req);
+    const struct catalogue_snapshot *catalogue = thread->catalogue;
     size_t at = req->query_at == SIZE_MAX ? req->path.len : req->query_at + 1;
     struct faults faults = {0};
 
+    query_set_clocks(thread->query, thread->server->now_ms, thread->server->at_ms);
     if (!query_spec_parse(req->path.base + at, req->path.len - at, out, &faults)) {
         respond_faults(req, &faults, 0);
         return false;

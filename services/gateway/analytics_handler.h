@@ -8,6 +8,6 @@
 
 void analytics_get(h2o_req_t *req, const struct route_match *match);
 
-/* What both analytics routes check: the query string, and that the ad is there. False: a fault has
- * been answered. */
+/* What both analytics routes begin with: the query's clocks are set, the query string is checked,
+ * and that the ad is there. False: a fault has been answered. */
 bool analytics_parse(h2o_req_t *req, struct query_spec *out);

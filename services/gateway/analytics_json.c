@@ -193,13 +193,17 @@ void analytics_json_board(struct text *text, const struct board_page *page,
     text_add_char(text, '}');
 }
 
+bool json_is_legacy_number(const char *id, size_t size_bytes)
+{
+    return size_bytes <= DIGITS_MAX && strspn(id, "0123456789") == size_bytes &&
+           (id[0] != '0' || size_bytes == 1); /* JSON has no leading zeros */
+}
+
 void json_add_legacy_id(struct text *text, const char *id)
 {
     size_t size = strlen(id);
-    bool is_number = size <= DIGITS_MAX && strspn(id, "0123456789") == size &&
-                     (id[0] != '0' || size == 1); /* JSON has no leading zeros */
 
-    if (is_number)
+    if (json_is_legacy_number(id, size))
         text_add(text, id, size);
     else
         text_add_json_string(text, id, size);

@@ -42,7 +42,9 @@ void analytics_json_ad(struct text *text, const char *ad_id, const struct ad_num
 void analytics_json_board(struct text *text, const struct board_page *page,
                           const struct reading_meta *meta);
 
-/* An id that is all digits is a number, as the earlier clients sent it. */
+/* An id that is all digits is a number, as the earlier clients sent it, unless JSON or 64 bits
+ * cannot hold it. */
+bool json_is_legacy_number(const char *id, size_t size_bytes);
 void json_add_legacy_id(struct text *text, const char *id);
 void legacy_json_camel(struct text *text, const struct ad_numbers *numbers);
 void legacy_json_snake(struct text *text, const char *ad_id, const struct ad_numbers *numbers);

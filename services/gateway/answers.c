@@ -100,8 +100,7 @@ void answers_free(struct answers **answers)
     *answers = NULL;
 }
 
-/* Equal numbers need the same ad, timeframe and day; "1m" and minutes=1 are told apart by no one.
- */
+/* minutes=1 is called "1m" too, and shares its answer. */
 static uint64_t hash_of(const struct query_spec *spec)
 {
     uint64_t hash =
@@ -216,9 +215,7 @@ static void respond(struct answer *answer, h2o_req_t *req, enum answer_shape sha
             respond_fault(req, FAULT_INTERNAL, "", "the answer could not be put together");
             return;
         }
-        body->base = h2o_mem_alloc_shared(NULL, text.size, NULL);
-        body->len = text.size;
-        memcpy(body->base, text.bytes, text.size);
+        *body = waiters_share(&text);
     }
     waiters_respond(req, *body);
 }
@@ -277,13 +274,14 @@ static void on_answered(void *ctx, const struct ask_result *result, const struct
         answer->numbers = result->reading.numbers;
         query_meta_fill(&answer->meta, &freshness, query->options.stale_after_ms);
     }
-    answer->state = READY;
     while ((waiter = waiters_take(&answer->waiters)) != NULL) {
         if (result != NULL)
             respond(answer, waiter->req, (enum answer_shape)waiter->shape);
         else
             query_respond_error(waiter->req, error);
     }
+    /* ASKING until here: who asks meanwhile is answered in the loop above. */
+    answer->state = READY;
     if (result == NULL)
         forget(answer);
 }

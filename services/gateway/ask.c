@@ -26,6 +26,8 @@ bool ask_start(struct ask *ask, struct query *query, const struct counters_quest
     static const struct counters_known nothing;
     const struct counters_known *known = query_known(query, question->ad_id);
 
+    if (query->redis == NULL)
+        return error_set(err, ERROR_UNAVAILABLE, "query: closing");
     ask->query = query;
     ask->batch = (struct redis_batch){.done = on_replies, .ctx = ask};
     ask->rounds = 0;

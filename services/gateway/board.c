@@ -182,30 +182,34 @@ static size_t limit_of(const struct query_spec *spec, enum board_shape shape)
     return shape == BOARD_V1 || spec->has_limit ? (size_t)spec->limit : LEGACY_ROWS_MAX;
 }
 
-static void respond(struct board *board, h2o_req_t *req, const struct query_spec *spec,
-                    enum board_shape shape)
+/* base NULL: no memory. */
+static h2o_iovec_t make_page(const struct board *board, const struct query_spec *spec,
+                             enum board_shape shape)
 {
     AUTO(text_free) struct text text;
     struct board_page page = {.totals = &board->rows.totals};
-    h2o_iovec_t body;
 
-    if (is_first_page(spec, shape) && board->first_page.base != NULL) {
-        waiters_respond(req, board->first_page);
-        text_init(&text, 0);
-        return;
-    }
     board_find_page(board->rows.rows, board->rows.count, &spec->cursor, limit_of(spec, shape),
                     &page);
     text_init(&text, PAGE_BYTES + page.count * ROW_BYTES_MAX);
     render(&text, board, &page, shape);
-    if (!text_ok(&text)) {
+    return text_ok(&text) ? waiters_share(&text) : (h2o_iovec_t){NULL, 0};
+}
+
+static void respond(struct board *board, h2o_req_t *req, const struct query_spec *spec,
+                    enum board_shape shape)
+{
+    bool is_kept = is_first_page(spec, shape);
+    h2o_iovec_t body = is_kept ? board->first_page : (h2o_iovec_t){NULL, 0};
+
+    if (body.base == NULL)
+        body = make_page(board, spec, shape);
+    if (body.base == NULL) {
         respond_fault(req, FAULT_INTERNAL, "", "the answer could not be put together");
         return;
     }
-    body = h2o_iovec_init(h2o_mem_alloc_shared(NULL, text.size, NULL), text.size);
-    memcpy(body.base, text.bytes, text.size);
     waiters_respond(req, body);
-    if (is_first_page(spec, shape))
+    if (is_kept)
         board->first_page = body;
     else
         (void)h2o_mem_release_shared(body.base); /* the request has its own reference */

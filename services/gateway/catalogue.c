@@ -48,7 +48,7 @@ struct catalogue {
     pthread_t thread;
     bool is_started;
     atomic_bool is_stopping;
-    atomic_bool is_fresh;
+    atomic_bool is_following;
     uint8_t seed[VISITOR_SALT_SIZE]; /* of the days of this process while no salt is known */
 
     /* The hand-over: written by the catalogue's thread, under the lock; a loop first compares the
@@ -64,27 +64,14 @@ static bool read_ads(struct catalogue *self, struct pg *pg, struct catalogue_sna
 static bool read_salts(struct pg *pg, struct catalogue_snapshot *snapshot, struct error *err);
 static bool publish(struct catalogue *self, struct catalogue_snapshot **snapshot);
 
-static void drop(struct catalogue_snapshot **snapshot)
-{
-    const struct catalogue_snapshot *held = *snapshot;
-
-    catalogue_drop(&held);
-    *snapshot = NULL;
-}
-
-static bool has_file(const struct catalogue *self)
-{
-    return self->options.file != NULL && self->options.file[0] != '\0';
-}
-
 /* What the last process knew; else a snapshot that knows nothing. */
 static struct catalogue_snapshot *recall(struct catalogue *self, struct error *err)
 {
     struct error why = {0};
-    AUTO(drop) struct catalogue_snapshot *snapshot = NULL;
+    AUTO(snapshot_free)
+    struct catalogue_snapshot *snapshot =
+        catalogue_file_load(self->options.file, self->options.ads_max, &why);
 
-    if (has_file(self))
-        snapshot = catalogue_file_load(self->options.file, self->options.ads_max, &why);
     if (snapshot != NULL) {
         log_info("catalogue_loaded", "file=%s ads=%zu", self->options.file,
                  catalogue_count(snapshot));
@@ -144,9 +131,9 @@ void catalogue_close(struct catalogue **catalogue)
     *catalogue = NULL;
 }
 
-bool catalogue_is_fresh(const struct catalogue *catalogue)
+bool catalogue_is_following(const struct catalogue *catalogue)
 {
-    return atomic_load(&catalogue->is_fresh);
+    return atomic_load(&catalogue->is_following);
 }
 
 void catalogue_take(struct catalogue *catalogue, const struct catalogue_snapshot **held)
@@ -224,6 +211,7 @@ static void *follow(void *ctx)
     while (pg != NULL && !is_stopping(self)) {
         if (follow_connection(self, pg, &backoff, &err))
             break;
+        atomic_store(&self->is_following, false);
         if (backoff.attempts == 0) /* once an outage */
             log_warn("catalogue_unreachable", "why=%s", err.text);
         pg_disconnect(pg);
@@ -236,7 +224,8 @@ static void *follow(void *ctx)
 
 static bool refresh(struct catalogue *self, struct pg *pg, struct error *err)
 {
-    AUTO(drop) struct catalogue_snapshot *snapshot = snapshot_new(self->options.ads_max);
+    AUTO(snapshot_free)
+    struct catalogue_snapshot *snapshot = snapshot_new(self->options.ads_max);
 
     if (snapshot == NULL)
         return error_set(err, ERROR_LIMIT, "catalogue: no memory");
@@ -244,7 +233,7 @@ static bool refresh(struct catalogue *self, struct pg *pg, struct error *err)
         !snapshot_seal(snapshot, true, err))
         return false;
     snapshot_set_seed(snapshot, self->seed);
-    if (publish(self, &snapshot) && has_file(self)) {
+    if (publish(self, &snapshot)) {
         struct error why = {0};
 
         /* The newest snapshot is the catalogue's own until it publishes the next. */
@@ -254,7 +243,7 @@ static bool refresh(struct catalogue *self, struct pg *pg, struct error *err)
     gateway_set(GATEWAY_catalogue_refreshed_at_seconds, (double)clock_at_ms() / 1000);
     gateway_set(GATEWAY_catalogue_ads, (double)catalogue_count(atomic_load(&self->newest)));
     gateway_count(GATEWAY_catalogue_refreshes_total, 1);
-    atomic_store(&self->is_fresh, true);
+    atomic_store(&self->is_following, true);
     return true;
 }
 

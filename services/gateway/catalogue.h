@@ -8,6 +8,7 @@
  *          snapshot at the end of a turn and holds a counted reference to it; a look-up takes no
  *          lock.
  * Errors:  a refresh that fails is logged once an outage; the last snapshot stays.
+ * Threads: open, close and is_following from any; a snapshot is read by any, taken by its holder.
  * Limits:  ads_max ads; beyond, the refresh fails. The thread notices a close within
  *          CATALOGUE_SLICE_MS, or within a query's deadline.
  */
@@ -33,7 +34,7 @@ struct ad {
 
 struct catalogue_options {
     const char *conninfo; /* PostgreSQL; borrowed */
-    const char *file;     /* where the snapshot is kept, borrowed; NULL or "": nowhere */
+    const char *file;     /* where the snapshot is kept; borrowed */
     int refresh_ms;
     size_t ads_max;
 };
@@ -41,8 +42,8 @@ struct catalogue_options {
 /* Loads the file, if any, and starts the thread. */
 struct catalogue *catalogue_open(const struct catalogue_options *options, struct error *err);
 void catalogue_close(struct catalogue **catalogue);
-/* Read from PostgreSQL by this process, at least once. */
-bool catalogue_is_fresh(const struct catalogue *catalogue);
+/* The last reading from PostgreSQL worked, and its connection stands as far as is known. */
+bool catalogue_is_following(const struct catalogue *catalogue);
 
 /* The newest snapshot; *held is the caller's reference, replaced when there is a newer one. Cheap
  * when nothing changed. There always is one, if only an unknown one. */

@@ -27,14 +27,6 @@ static void close_fd(const int *fd)
         (void)close(*fd); /* what must be on disk was synced before */
 }
 
-static void drop(struct catalogue_snapshot **snapshot)
-{
-    const struct catalogue_snapshot *held = *snapshot;
-
-    catalogue_drop(&held);
-    *snapshot = NULL;
-}
-
 static void format_checksum(const struct catalogue_snapshot *snapshot, char out[CHECKSUM_SIZE])
 {
     (void)snprintf(out, CHECKSUM_SIZE, "%016" PRIx64, snapshot_checksum(snapshot));
@@ -115,7 +107,7 @@ struct catalogue_snapshot *catalogue_file_load(const char *path, size_t ads_max,
 {
     AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
     AUTO(close_json) json_t *root = NULL;
-    AUTO(drop) struct catalogue_snapshot *snapshot = NULL;
+    AUTO(snapshot_free) struct catalogue_snapshot *snapshot = NULL;
     json_error_t why;
     struct stat info;
 

@@ -77,6 +77,14 @@ void catalogue_drop(const struct catalogue_snapshot **held)
     free(snapshot.counted);
 }
 
+void snapshot_free(struct catalogue_snapshot **snapshot)
+{
+    const struct catalogue_snapshot *held = *snapshot;
+
+    *snapshot = NULL;
+    catalogue_drop(&held);
+}
+
 static bool reserve(struct catalogue_snapshot *snapshot)
 {
     size_t capacity = snapshot->capacity == 0 ? FIRST_CAPACITY : snapshot->capacity * 2;

@@ -21,6 +21,8 @@ struct day_salt {
 };
 
 struct catalogue_snapshot *snapshot_new(size_t ads_max); /* NULL: no memory */
+/* catalogue_drop for whoever builds one. */
+void snapshot_free(struct catalogue_snapshot **snapshot);
 /* Copies the ad's text. */
 MUST_CHECK bool snapshot_add_ad(struct catalogue_snapshot *snapshot, const struct ad *ad,
                                 struct error *err);

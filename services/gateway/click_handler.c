@@ -7,6 +7,7 @@
  */
 #include "click_handler.h"
 
+#include "analytics_json.h"
 #include "base/time_text.h"
 #include "batcher.h"
 #include "collector.h"
@@ -114,12 +115,6 @@ static void refuse(h2o_req_t *req, enum fault_code code)
     respond_fault(req, code, code == FAULT_UNKNOWN_AD ? "ad_id" : "", "%s", fault_title(code));
 }
 
-/* JSON has no number with a leading zero. */
-static bool is_json_integer(const char *text, size_t size_bytes)
-{
-    return strspn(text, "0123456789") == size_bytes && (text[0] != '0' || size_bytes == 1);
-}
-
 static char *put(char *out, const char *text, size_t size_bytes)
 {
     memcpy(out, text, size_bytes);
@@ -132,18 +127,20 @@ static h2o_iovec_t write_receipt(h2o_req_t *req, const struct receipt *receipt,
 {
     enum { RECEIPT_MAX = 320 };
     const struct event *event = &decoded->event;
-    bool is_number = receipt->has_numeric_ad && is_json_integer(event->ad_id, event->ad_id_size);
+    bool is_number =
+        receipt->has_numeric_ad && json_is_legacy_number(event->ad_id, event->ad_id_size);
+    size_t quote_size = is_number ? 0 : 1;
     char *text = h2o_mem_alloc_pool(&req->pool, RECEIPT_MAX);
     char *end = put(text, receipt->head, strlen(receipt->head));
     char at[TIME_TEXT_SIZE];
 
     time_text_format(event->event_at_ms, at);
     end = put(end, decoded->client_id, strlen(decoded->client_id));
-    end =
-        is_number ? put(end, H2O_STRLIT("\",\"ad_id\":")) : put(end, H2O_STRLIT("\",\"ad_id\":\""));
+    end = put(end, H2O_STRLIT("\",\"ad_id\":"));
+    end = put(end, "\"", quote_size);
     end = put(end, event->ad_id, event->ad_id_size);
-    end = is_number ? put(end, H2O_STRLIT(",\"timestamp\":\""))
-                    : put(end, H2O_STRLIT("\",\"timestamp\":\""));
+    end = put(end, "\"", quote_size);
+    end = put(end, H2O_STRLIT(",\"timestamp\":\""));
     end = put(end, at, strlen(at));
     end = put(end, H2O_STRLIT("\",\"processing\":\"asynchronous\"}"));
     return h2o_iovec_init(text, (size_t)(end - text));

@@ -9,6 +9,7 @@
 #include "runtime/log.h"
 #include "runtime/service.h"
 #include "settings.h"
+#include "stopper.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -25,13 +26,9 @@ enum {
 struct control {
     struct gateway *gateway; /* borrowed */
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool must_stop;      /* under lock */
-    bool stream_missing; /* under lock */
+    struct stopper stopper;
     atomic_bool has_streams;
     /* The thread's own from here on. */
-    struct bus *bus;
     int64_t started_ms; /* monotonic */
     struct backoff backoff;
     char last_failure[200];
@@ -42,12 +39,10 @@ static void *on_thread(void *ctx);
 static bool ensure_streams(struct control *self, struct error *err);
 static void report(struct control *self, const struct error *err);
 static void prove_ready(struct control *self);
-static bool pause_control(struct control *self, int64_t wait_ms);
 
 struct control *control_open(struct gateway *gateway, struct error *err)
 {
     struct control *self = calloc(1, sizeof(*self));
-    pthread_condattr_t attributes;
 
     if (self == NULL) {
         (void)error_set(err, ERROR_LIMIT, "control: no memory");
@@ -56,15 +51,10 @@ struct control *control_open(struct gateway *gateway, struct error *err)
     self->gateway = gateway;
     self->started_ms = clock_now_ms();
     backoff_init(&self->backoff, RETRY_BASE_MS, RETRY_CAP_MS, (uint64_t)clock_now_us());
-    pthread_mutex_init(&self->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&self->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    stopper_init(&self->stopper);
     if (pthread_create(&self->thread, NULL, on_thread, self) != 0) {
         (void)error_set(err, ERROR_LIMIT, "control: no thread");
-        pthread_cond_destroy(&self->changed);
-        pthread_mutex_destroy(&self->lock);
+        stopper_free(&self->stopper);
         free(self);
         return NULL;
     }
@@ -77,23 +67,18 @@ void control_close(struct control **control)
 
     if (self == NULL)
         return;
-    pthread_mutex_lock(&self->lock);
-    self->must_stop = true;
-    pthread_cond_signal(&self->changed);
-    pthread_mutex_unlock(&self->lock);
+    stopper_stop(&self->stopper);
     pthread_join(self->thread, NULL);
-    pthread_cond_destroy(&self->changed);
-    pthread_mutex_destroy(&self->lock);
+    stopper_free(&self->stopper);
     free(self);
     *control = NULL;
 }
 
 void control_stream_missing(struct control *self)
 {
-    pthread_mutex_lock(&self->lock);
-    self->stream_missing = true;
-    pthread_cond_signal(&self->changed);
-    pthread_mutex_unlock(&self->lock);
+    /* Only the first report wakes the thread: the others must not shorten its backoff. */
+    if (atomic_exchange(&self->has_streams, false))
+        stopper_wake(&self->stopper);
 }
 
 bool control_has_streams(const struct control *self)
@@ -117,8 +102,7 @@ static void *on_thread(void *ctx)
             wait_ms = backoff_next_ms(&self->backoff);
         }
         prove_ready(self);
-    } while (pause_control(self, wait_ms));
-    bus_close(&self->bus);
+    } while (stopper_wait(&self->stopper, wait_ms));
     return NULL;
 }
 
@@ -133,13 +117,13 @@ static bool ensure_streams(struct control *self, struct error *err)
                                          .dedup_window_ms = settings->stream_dedup_ms,
                                          .replicas = (int)settings->stream_replicas};
 
-    if (self->bus == NULL)
-        self->bus = bus_open(&options, err);
-    if (self->bus == NULL)
+    AUTO(bus_close) struct bus *bus = bus_open(&options, err); /* streams are seldom made */
+
+    if (bus == NULL)
         return false;
     for (uint32_t p = 0; p < (uint32_t)settings->partitions; p++) {
         /* The stored positions are ingest's to know; the time alone never reuses a sequence. */
-        if (!stream_ensure(self->bus, p, &limits, 0, clock_at_ms(), err))
+        if (!stream_ensure(bus, p, &limits, 0, clock_at_ms(), err))
             return false;
     }
     log_info("streams_ready", "partitions=%lld", (long long)settings->partitions);
@@ -185,24 +169,4 @@ static void prove_ready(struct control *self)
         !has_waited_for_ads(self))
         return;
     service_ready(gateway->service);
-}
-
-/* Ends early when a stream is missing; false: stop. */
-static bool pause_control(struct control *self, int64_t wait_ms)
-{
-    int64_t until_ms = clock_now_ms() + wait_ms;
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
-                             .tv_nsec = (long)(until_ms % 1000) * 1000000L};
-    int status = 0;
-    bool must_stop;
-
-    pthread_mutex_lock(&self->lock);
-    while (!self->must_stop && !self->stream_missing && status == 0)
-        status = pthread_cond_timedwait(&self->changed, &self->lock, &until);
-    if (self->stream_missing)
-        atomic_store(&self->has_streams, false);
-    self->stream_missing = false;
-    must_stop = self->must_stop;
-    pthread_mutex_unlock(&self->lock);
-    return !must_stop;
 }

@@ -14,7 +14,8 @@
  *          A caller keeps struct counters_known per ad, so that this happens once.
  * Units:   end_s and window_s are seconds; window_s 0 is all time.
  * Errors:  ERROR_INTERNAL for replies that are not the plan's, ERROR_UNAVAILABLE for an error
- * reply.
+ *          reply.
+ * Memory:  a plan is of the caller's and holds everything; nothing is allocated.
  */
 #pragma once
 

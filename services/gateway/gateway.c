@@ -111,10 +111,10 @@ static struct service_component describe_postgres(const struct gateway *gateway)
 {
     struct service_component postgres = {.name = "postgres", .state = "up"};
 
-    if (catalogue_is_fresh(gateway->catalogue))
+    if (catalogue_is_following(gateway->catalogue))
         return postgres;
     postgres.state = "down";
-    (void)snprintf(postgres.detail, sizeof(postgres.detail), "the ads were not read yet");
+    (void)snprintf(postgres.detail, sizeof(postgres.detail), "the ads cannot be read");
     return postgres;
 }
 
@@ -136,8 +136,8 @@ static void free_thread(struct gateway_thread **thread)
 
     if (self == NULL)
         return;
+    query_close(&self->query); /* turns the loop once more: what comes needs the rest of this */
     collector_close(&self->collector);
-    query_close(&self->query);
     decoder_free(&self->decoder);
     catalogue_drop(&self->catalogue);
     free(self);
@@ -163,6 +163,8 @@ static bool open_query(struct gateway_thread *self, struct error *err)
     if (self->query == NULL)
         return false;
     query_turn(self->query, self->catalogue, self->server->now_ms, self->server->at_ms);
+    if (self->query->catalogue == NULL)
+        return error_set(err, ERROR_LIMIT, "query: no memory for what is known of the ads");
     return true;
 }
 
@@ -270,6 +272,6 @@ void gateway_on_thread_stop(void *ctx, struct server_thread *thread)
     struct gateway_thread *self = thread->app;
 
     (void)ctx;
-    thread->app = NULL;
     free_thread(&self);
+    thread->app = NULL;
 }

@@ -1,17 +1,12 @@
 #include "mailbox.h"
 
-#include <time.h>
+#include "stopper.h"
 
 void mailbox_init(struct mailbox *box, void (*on_mail)(void *ctx), void *ctx)
 {
-    pthread_condattr_t attributes;
-
     *box = (struct mailbox){.on_mail = on_mail, .ctx = ctx};
     pthread_mutex_init(&box->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&box->arrived, &attributes);
-    pthread_condattr_destroy(&attributes);
+    monotonic_cond_init(&box->arrived);
 }
 
 void mailbox_free(struct mailbox *box)
@@ -69,17 +64,10 @@ bool mailbox_take(struct mailbox *box, struct mail *out)
 
 bool mailbox_await(struct mailbox *box, struct mail *out, int64_t wait_ms)
 {
-    struct timespec until;
+    const struct timespec until = monotonic_until(wait_ms);
     bool taken;
     int status = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
     pthread_mutex_lock(&box->lock);
     while (!(taken = take_locked(box, out)) && status == 0)
         status = pthread_cond_timedwait(&box->arrived, &box->lock, &until);

@@ -4,6 +4,7 @@
 #include "base/backoff.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
+#include "stopper.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -14,29 +15,10 @@ enum { DIAL_BASE_MS = 50, DIAL_CAP_MS = 1000 };
 struct nats_dialer {
     struct nats_dialer_options options;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t stopping;
-    bool must_stop; /* under lock */
+    struct stopper stopper;
 };
 
 static bool connect_once(struct nats_dialer *self, struct error *err);
-
-/* Waits before the next try; false: stop. */
-static bool pause_dialing(struct nats_dialer *self, int64_t wait_ms)
-{
-    int64_t until_ms = clock_now_ms() + wait_ms;
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
-                             .tv_nsec = (long)(until_ms % 1000) * 1000000L};
-    int status = 0;
-    bool must_stop;
-
-    pthread_mutex_lock(&self->lock);
-    while (!self->must_stop && status == 0)
-        status = pthread_cond_timedwait(&self->stopping, &self->lock, &until);
-    must_stop = self->must_stop;
-    pthread_mutex_unlock(&self->lock);
-    return !must_stop;
-}
 
 static void *on_thread(void *ctx)
 {
@@ -49,7 +31,7 @@ static void *on_thread(void *ctx)
         if (strcmp(err.text, last.text) != 0)
             log_warn("nats_connect_failed", "why=\"%s\"", err.text);
         last = err;
-        if (!pause_dialing(self, backoff_next_ms(&backoff)))
+        if (!stopper_wait(&self->stopper, backoff_next_ms(&backoff)))
             break;
     }
     nats_ReleaseThreadMemory();
@@ -59,22 +41,16 @@ static void *on_thread(void *ctx)
 struct nats_dialer *nats_dialer_open(const struct nats_dialer_options *options, struct error *err)
 {
     struct nats_dialer *self = calloc(1, sizeof(*self));
-    pthread_condattr_t attributes;
 
     if (self == NULL) {
         (void)error_set(err, ERROR_LIMIT, "nats: no memory to dial");
         return NULL;
     }
     self->options = *options;
-    pthread_mutex_init(&self->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&self->stopping, &attributes);
-    pthread_condattr_destroy(&attributes);
+    stopper_init(&self->stopper);
     if (pthread_create(&self->thread, NULL, on_thread, self) != 0) {
         (void)error_set(err, ERROR_LIMIT, "nats: no thread to dial");
-        pthread_cond_destroy(&self->stopping);
-        pthread_mutex_destroy(&self->lock);
+        stopper_free(&self->stopper);
         free(self);
         return NULL;
     }
@@ -87,13 +63,9 @@ void nats_dialer_close(struct nats_dialer **dialer)
 
     if (self == NULL)
         return;
-    pthread_mutex_lock(&self->lock);
-    self->must_stop = true;
-    pthread_cond_signal(&self->stopping);
-    pthread_mutex_unlock(&self->lock);
+    stopper_stop(&self->stopper);
     pthread_join(self->thread, NULL);
-    pthread_cond_destroy(&self->stopping);
-    pthread_mutex_destroy(&self->lock);
+    stopper_free(&self->stopper);
     free(self);
     *dialer = NULL;
 }

@@ -23,8 +23,9 @@ struct nats_loop {
     char inbox[INBOX_MAX];
     h2o_socket_t *socket; /* over a dup of libnats' descriptor; NULL: detached */
     bool is_up;
-    bool has_output;      /* libnats wants to write */
-    bool awaits_writable; /* h2o watches for room in the socket's buffer */
+    bool was_closed_early; /* the coming connection: for good, before the dialer handed it over */
+    bool has_output;       /* libnats wants to write */
+    bool awaits_writable;  /* h2o watches for room in the socket's buffer */
 };
 
 /* From libnats' threads to the loop; the definitions follow in this order. */
@@ -133,9 +134,13 @@ void nats_loop_close(struct nats_loop **nats)
     while (self->connection == NULL && mailbox_take(&self->mailbox, &mail)) {
         if (mail.kind == MAIL_DIALED)
             self->connection = mail.connection;
+        else if (mail.kind == MAIL_CLOSED)
+            self->was_closed_early = true;
         else if (mail.kind == MAIL_ATTACH)
             (void)close(mail.descriptor);
     }
+    if (self->was_closed_early && self->connection != NULL)
+        end_connection(self);
     if (self->connection != NULL)
         natsConnection_Close(self->connection);
     await_closed(self);
@@ -271,8 +276,9 @@ static void take_mail(struct nats_loop *self, const struct mail *mail)
         return;
     case MAIL_CLOSED:
         if (self->connection == NULL)
-            self->connection = mail->connection;
-        end_connection(self);
+            self->was_closed_early = true; /* the dialer is about to hand it over */
+        else
+            end_connection(self);
         return;
     }
 }
@@ -303,6 +309,10 @@ static void start_connection(struct nats_loop *self, natsConnection *connection)
 
     nats_dialer_close(&self->dialer);
     self->connection = connection;
+    if (self->was_closed_early) {
+        end_connection(self);
+        return;
+    }
     (void)snprintf(wildcard, sizeof(wildcard), "%s.*", self->inbox);
     status = natsConnection_SubscribeSync(&self->replies, connection, wildcard);
     if (status == NATS_OK) /* at most one reply for each try is ever under way */
@@ -429,4 +439,5 @@ static void end_connection(struct nats_loop *self)
     natsConnection_Destroy(self->connection);
     self->replies = NULL;
     self->connection = NULL;
+    self->was_closed_early = false;
 }

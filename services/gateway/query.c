@@ -40,8 +40,8 @@ void query_close(struct query **query)
     if (self == NULL)
         return;
     /* Transactions fail now; what PostgreSQL's threads have comes back within their deadline. */
-    self->options.pool = NULL; /* and nothing new goes there */
-    redis_loop_close(&self->redis);
+    self->options.pool = NULL;
+    redis_loop_close(&self->redis); /* ask_start refuses from now on */
     while (self->asks > 0)
         (void)h2o_evloop_run(self->h2o->loop, CLOSE_TURN_MS);
     boards_free(&self->boards);
@@ -70,11 +70,16 @@ static void follow_catalogue(struct query *self, const struct catalogue_snapshot
     self->known = known;
 }
 
-void query_turn(struct query *query, const struct catalogue_snapshot *catalogue, int64_t now_ms,
-                int64_t at_ms)
+void query_set_clocks(struct query *query, int64_t now_ms, int64_t at_ms)
 {
     query->now_ms = now_ms;
     query->at_ms = at_ms;
+}
+
+void query_turn(struct query *query, const struct catalogue_snapshot *catalogue, int64_t now_ms,
+                int64_t at_ms)
+{
+    query_set_clocks(query, now_ms, at_ms);
     follow_catalogue(query, catalogue);
     redis_loop_turn(query->redis, now_ms);
 }

@@ -8,7 +8,7 @@
  *   handler -> answers_serve -> (kept for cache_ms) -> ask -> Redis | PostgreSQL
  *           -> boards_serve  -> (kept for board_cache_ms) -> ask, ad by ad
  *
- * Units:   now_ms is monotonic, at_ms Unix time; both are those of the turn.
+ * Units:   now_ms is monotonic, at_ms Unix time; both are those of the turn or of the request.
  * Threads: one struct query a loop; everything here belongs to that loop's thread.
  */
 #pragma once
@@ -44,13 +44,16 @@ struct query {
     size_t asks;                                /* under way */
     const struct catalogue_snapshot *catalogue; /* owned reference */
     struct counters_known *known;               /* by the ads' places in it */
-    int64_t now_ms, at_ms;                      /* of the turn */
+    int64_t now_ms, at_ms;                      /* as query_set_clocks was told */
 };
 
 struct query *query_new(h2o_context_t *h2o, const struct query_options *options, struct error *err);
-/* Waits for what PostgreSQL's threads still have of ours, then fails what is left. */
+/* Fails what is under way; waits, turning the loop, for what PostgreSQL's threads still have of
+ * ours. Requests that come meanwhile are answered 503. */
 void query_close(struct query **query);
 
+/* Before every request's question: the loop may have slept since the last turn. */
+void query_set_clocks(struct query *query, int64_t now_ms, int64_t at_ms);
 /* At the end of every turn, and once before the first request. */
 void query_turn(struct query *query, const struct catalogue_snapshot *catalogue, int64_t now_ms,
                 int64_t at_ms);

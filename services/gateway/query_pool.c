@@ -130,6 +130,22 @@ static void note(struct query_pool *self, const struct error *result)
         log_info("query_postgres_answers", "threads=%d", self->thread_count);
 }
 
+/* Fills job->result, and the numbers unless it is an error. pg NULL: there was no memory for it. */
+static void answer(struct query_pool *self, struct pg *pg, struct query_job *job, bool is_stopping)
+{
+    job->result = (struct error){ERROR_NONE, ""};
+    if (pg == NULL) {
+        (void)error_set(&job->result, ERROR_LIMIT, "query_pool: no memory");
+        return;
+    }
+    if (is_stopping || clock_now_ms() >= job->deadline_ms) {
+        (void)error_set(&job->result, ERROR_UNAVAILABLE, "query_pool: waited too long");
+        return;
+    }
+    query_sql_read(pg, job);
+    note(self, &job->result);
+}
+
 static void *serve(void *ctx)
 {
     struct query_pool *self = ctx;
@@ -142,13 +158,7 @@ static void *serve(void *ctx)
     bool is_stopping = false;
 
     while ((job = take(self, &is_stopping)) != NULL) {
-        job->result = (struct error){ERROR_NONE, ""};
-        if (pg == NULL)
-            (void)error_set(&job->result, ERROR_LIMIT, "query_pool: no memory");
-        else if (is_stopping || clock_now_ms() >= job->deadline_ms)
-            (void)error_set(&job->result, ERROR_UNAVAILABLE, "query_pool: waited too long");
-        else if (query_sql_read(pg, job, &job->result) || job->result.kind != ERROR_NONE)
-            note(self, &job->result);
+        answer(self, pg, job, is_stopping);
         h2o_multithread_send_message(job->receiver, &job->super);
     }
     return NULL;

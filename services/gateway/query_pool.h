@@ -8,9 +8,12 @@
  * Errors:  ERROR_LIMIT when the queue is full; a job's result holds the query's own failure, or
  *          ERROR_UNAVAILABLE when it waited longer than query_ms.
  * Units:   windows up to an hour are counted from the events, longer ones from the quarter hours,
- * as counters.h does; unique_clicks are exact, but -1 where they take longer than the deadline (a
- * long window over many events). Memory:  a job is the caller's and must live until done. Threads:
- * submit from any loop; done runs on the job's own loop.
+ *          as counters.h does; unique_clicks are exact, but -1 where they take longer than the
+ *          deadline (a long window over many events).
+ * Memory:  a job is the caller's and must live until done.
+ * Limits:  queue_max jobs wait; query_ms bounds a job from its submission on, a new connection's
+ *          connect_ms come on top.
+ * Threads: submit from any loop; done runs on the job's own loop.
  */
 #pragma once
 

@@ -19,6 +19,7 @@ enum {
     UUID_SIZE = 37,
     NUMBER_SIZE = 24,
     PARAMS = 4,
+    ROLLBACK_MS = 200, /* after it the connection is given up */
 };
 
 /*
@@ -98,20 +99,29 @@ static int64_t column(const PGresult *rows, int row, int index)
     return strtoll(PQgetvalue(rows, row, index), NULL, 10);
 }
 
+/* One deadline for all statements: each may take what the others have left. */
+static bool has_time(struct pg *pg, const struct query_job *job, struct error *err)
+{
+    int64_t left_ms = job->deadline_ms - clock_now_ms();
+
+    if (left_ms <= 0)
+        return error_set(err, ERROR_UNAVAILABLE, "query_pool: no time left");
+    pg_set_query_ms(pg, (int)left_ms);
+    return true;
+}
+
 static bool read_rows(struct pg *pg, const struct statement *statement, int64_t from_s,
                       struct query_job *job, fold_fn fold, struct error *err)
 {
     AUTO(pg_result_clear) PGresult *rows = NULL;
-    int64_t left_ms = job->deadline_ms - clock_now_ms(); /* one deadline for all statements */
     char from[NUMBER_SIZE];
     char first_id[UUID_SIZE];
     char end_id[UUID_SIZE];
     const struct pg_param params[PARAMS] = {
         {.value = job->question.ad_id}, {.value = from}, {.value = first_id}, {.value = end_id}};
 
-    if (left_ms <= 0)
-        return error_set(err, ERROR_UNAVAILABLE, "query_pool: no time left");
-    pg_set_query_ms(pg, (int)left_ms);
+    if (!has_time(pg, job, err))
+        return false;
     (void)snprintf(from, sizeof(from), "%" PRId64, from_s);
     format_id(from_s - ID_EARLIEST_S, first_id);
     format_id(job->question.end_s + ID_LATEST_S, end_id);
@@ -164,18 +174,17 @@ static void read_visitors(struct pg *pg, struct query_job *job)
     }
 }
 
-bool query_sql_read(struct pg *pg, struct query_job *job, struct error *err)
+void query_sql_read(struct pg *pg, struct query_job *job)
 {
+    struct error *err = &job->result;
     int64_t end_s = job->question.end_s;
-    bool ok = false;
 
-    if (!pg_begin(pg, "ISOLATION LEVEL REPEATABLE READ READ ONLY", err))
-        return false;
-    ok = read_rows(pg, &totals, 0, job, fold_total, err) &&
-         read_rows(pg, &quarters, end_s - FOLD_QUARTERS_S, job, fold_quarter, err) &&
-         read_rows(pg, &seconds, end_s - FOLD_RECENT_S + 1, job, fold_second, err);
-    if (ok)
+    if (!has_time(pg, job, err) || !pg_begin(pg, "ISOLATION LEVEL REPEATABLE READ READ ONLY", err))
+        return;
+    if (read_rows(pg, &totals, 0, job, fold_total, err) &&
+        read_rows(pg, &quarters, end_s - FOLD_QUARTERS_S, job, fold_quarter, err) &&
+        read_rows(pg, &seconds, end_s - FOLD_RECENT_S + 1, job, fold_second, err))
         read_visitors(pg, job);
+    pg_set_query_ms(pg, ROLLBACK_MS);
     pg_rollback(pg); /* nothing was written */
-    return ok;
 }

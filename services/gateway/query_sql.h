@@ -1,7 +1,7 @@
 /*
  * query_sql.h — the statements that read an ad's numbers, or all ads', from PostgreSQL
  *
- * Errors:  those of pg_query.
+ * Errors:  those of pg_query; ERROR_UNAVAILABLE once job->deadline_ms has passed.
  * Threads: the one that owns the connection.
  */
 #pragma once
@@ -9,5 +9,5 @@
 #include "clients/pg.h"
 #include "query_pool.h"
 
-/* Fills job->numbers from one snapshot of the database. */
-MUST_CHECK bool query_sql_read(struct pg *pg, struct query_job *job, struct error *err);
+/* Fills job->numbers from one snapshot of the database, or job->result by what went wrong. */
+void query_sql_read(struct pg *pg, struct query_job *job);

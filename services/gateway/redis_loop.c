@@ -79,11 +79,6 @@ bool redis_loop_is_up(const struct redis_loop *loop)
     return loop->state == UP && !loop->is_lost;
 }
 
-size_t redis_loop_pending(const struct redis_loop *loop)
-{
-    return loop->pending;
-}
-
 static void arm(struct redis_loop *self);
 
 /* Writes what the turn has collected; hiredis may find the connection broken and free it. */

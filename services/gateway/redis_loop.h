@@ -53,7 +53,6 @@ void redis_loop_close(struct redis_loop **loop);
 /* Call it at the end of every turn: writes, deadlines, reconnects. */
 void redis_loop_turn(struct redis_loop *loop, int64_t now_ms);
 bool redis_loop_is_up(const struct redis_loop *loop);
-size_t redis_loop_pending(const struct redis_loop *loop);
 
 MUST_CHECK bool redis_loop_begin(struct redis_loop *loop, struct error *err);
 /* A counters_emit_fn: loop is the ctx. False: the connection has just broken; commit all the same,

@@ -48,8 +48,8 @@ const struct option_row settings_rows[] = {
     OPTION_CHOICE("IP_STORAGE", FIELD(ip_storage), "truncated", "full|truncated|none",
                   "what is stored of an address; truncated is its /24 or /48"),
 
-    OPTION_STRING("CATALOGUE_FILE", FIELD(catalogue_file), NULL,
-                  "where the ads are kept for a start without PostgreSQL; unset: nowhere"),
+    OPTION_STRING("CATALOGUE_FILE", FIELD(catalogue_file), "/var/lib/adledger/catalogue.json",
+                  "file that keeps the ads for a start without PostgreSQL"),
     OPTION_INT("CATALOGUE_REFRESH_MS", FIELD(catalogue_refresh_ms), 30000, 100, 3600000,
                "ms between two reads of the ads, beside those that a change asks for"),
     OPTION_INT("CATALOGUE_ADS_MAX", FIELD(catalogue_ads_max), 100000, 1, 10000000,

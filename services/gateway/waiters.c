@@ -43,6 +43,14 @@ bool waiters_is_empty(const struct waiters *waiters)
     return waiters->list.next == &waiters->list;
 }
 
+h2o_iovec_t waiters_share(const struct text *text)
+{
+    h2o_iovec_t body = h2o_iovec_init(h2o_mem_alloc_shared(NULL, text->size, NULL), text->size);
+
+    memcpy(body.base, text->bytes, text->size);
+    return body;
+}
+
 void waiters_respond(h2o_req_t *req, h2o_iovec_t body)
 {
     h2o_mem_link_shared(&req->pool, body.base);

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include "base/text.h"
+
 #include <h2o.h>
 #include <stdbool.h>
 
@@ -30,5 +32,7 @@ void waiters_add(struct waiters *waiters, h2o_req_t *req, int shape, const void 
 struct waiter *waiters_take(struct waiters *waiters);
 bool waiters_is_empty(const struct waiters *waiters);
 
-/* 200 with a body that is shared by reference with other requests (h2o_mem_alloc_shared). */
+/* A copy of the text for answers to share; the caller releases it (h2o_mem_release_shared). */
+h2o_iovec_t waiters_share(const struct text *text);
+/* 200 with such a body; the request takes a reference of its own. */
 void waiters_respond(h2o_req_t *req, h2o_iovec_t body);

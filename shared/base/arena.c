@@ -1,6 +1,5 @@
 #include "base/arena.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 enum { ALIGNMENT = _Alignof(max_align_t) };
@@ -28,7 +27,6 @@ void *arena_alloc(struct arena *arena, size_t size_bytes)
 {
     size_t free_bytes = arena->capacity - arena->used;
     size_t padded = (size_bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-    char *start = arena->block + arena->used;
 
     /* Two zero-sized objects still have two addresses. */
     if (padded == 0)
@@ -36,13 +34,5 @@ void *arena_alloc(struct arena *arena, size_t size_bytes)
     if (padded < size_bytes || padded > free_bytes)
         return NULL;
     arena->used += padded;
-    return start;
-}
-
-bool arena_owns(const struct arena *arena, const void *pointer)
-{
-    uintptr_t block = (uintptr_t)arena->block;
-    uintptr_t at = (uintptr_t)pointer;
-
-    return at >= block && at - block < arena->capacity;
+    return arena->block + arena->used - padded;
 }

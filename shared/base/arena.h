@@ -26,6 +26,3 @@ void arena_reset(struct arena *arena);
 
 /* Aligned for any type; not cleared. NULL: the arena is full. */
 void *arena_alloc(struct arena *arena, size_t size_bytes);
-
-/* True for a pointer that arena_alloc returned: tells it from heap memory in a shared free(). */
-bool arena_owns(const struct arena *arena, const void *pointer);

@@ -7,8 +7,8 @@
  */
 #pragma once
 
-#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* unused: some things are opened only to be there until the end. */
 #define AUTO(close) __attribute__((cleanup(close), unused))
@@ -20,11 +20,14 @@
         taken_;                                                                                    \
     })
 
-/* For plain heap memory: AUTO(auto_free) char *text = malloc(n); */
+/* For plain heap memory: AUTO(auto_free) char *text = malloc(n). The variable is a pointer of any
+ * type, so its bytes are copied: to read it as a void * would break the aliasing rules. */
 static inline void auto_free(void *variable)
 {
-    void **owner = (void **)variable;
+    void *memory = NULL;
 
-    free(*owner);
-    *owner = NULL;
+    memcpy(&memory, variable, sizeof(memory));
+    free(memory);
+    memory = NULL;
+    memcpy(variable, &memory, sizeof(memory));
 }

@@ -55,13 +55,9 @@ static void move_clock(struct breaker *self, int64_t now_ms)
 
 static int64_t next_cooldown_ms(struct breaker *self)
 {
-    const struct breaker_options *options = &self->options;
-    int64_t top_ms = options->cooldown_base_ms;
+    int64_t top_ms = backoff_top_ms(self->options.cooldown_base_ms, self->options.cooldown_cap_ms,
+                                    self->openings);
 
-    for (int i = 0; i < self->openings && top_ms < options->cooldown_cap_ms; i++)
-        top_ms *= 2;
-    if (top_ms > options->cooldown_cap_ms)
-        top_ms = options->cooldown_cap_ms;
     return random_between(&self->random, (top_ms + 1) / 2, top_ms);
 }
 
@@ -266,17 +262,13 @@ size_t breaker_batch_limit(const struct breaker *self, size_t full)
 bool breaker_take_retry(struct breaker *self, int retry, int64_t *out_wait_ms)
 {
     const struct breaker_options *options = &self->options;
-    int64_t top_ms = options->retry_base_ms;
 
     if (retry >= options->retries_max || self->tokens_tenths < TENTHS ||
         self->state == BREAKER_OPEN)
         return false;
     self->tokens_tenths -= TENTHS;
-    for (int i = 0; i < retry && top_ms < options->retry_cap_ms; i++)
-        top_ms *= 2;
-    if (top_ms > options->retry_cap_ms)
-        top_ms = options->retry_cap_ms;
-    *out_wait_ms = random_between(&self->random, 0, top_ms);
+    *out_wait_ms = random_between(
+        &self->random, 0, backoff_top_ms(options->retry_base_ms, options->retry_cap_ms, retry));
     return true;
 }
 

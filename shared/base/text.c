@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,17 +115,10 @@ void text_add_int(struct text *text, int64_t value)
 void text_addf(struct text *text, const char *format, ...)
 {
     va_list args;
-
-    va_start(args, format);
-    text_vaddf(text, format, args);
-    va_end(args);
-}
-
-void text_vaddf(struct text *text, const char *format, va_list args)
-{
     va_list again;
     int size = 0;
 
+    va_start(args, format);
     va_copy(again, args);
     size = vsnprintf(NULL, 0, format, args);
     if (size < 0)
@@ -134,6 +128,7 @@ void text_vaddf(struct text *text, const char *format, va_list args)
         text->size += (size_t)size;
     }
     va_end(again);
+    va_end(args);
 }
 
 /* What JSON says in two characters; 0: not one of them. */

@@ -9,7 +9,6 @@
  */
 #pragma once
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,8 +37,6 @@ void text_add_str(struct text *text, const char *string);
 void text_add_char(struct text *text, char c);
 void text_add_int(struct text *text, int64_t value);
 void text_addf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void text_vaddf(struct text *text, const char *format, va_list args)
-    __attribute__((format(printf, 2, 0)));
 
 /* A JSON string with its quotes: control bytes are escaped, bytes that are not UTF-8 become
  * U+FFFD, so that the result is valid JSON whatever comes in. */
@@ -47,3 +44,15 @@ void text_add_json_string(struct text *text, const char *bytes, size_t size_byte
 
 /* The first bytes of text that are one valid UTF-8 sequence: 1 to 4; 0: they are not one. */
 size_t utf8_sequence_size(const char *bytes, size_t size_bytes);
+
+/* What a hexadecimal digit of either case counts; -1: it is none. */
+static inline int hex_value(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return -1;
+}

@@ -107,10 +107,10 @@ size_t bucket_key_last(char out[BUCKET_KEY_MAX], uint32_t partition, const char 
 }
 
 size_t bucket_key_visitors(char out[BUCKET_KEY_MAX], uint32_t partition, const char *ad_id,
-                           enum visitor_unit unit, int64_t number)
+                           enum bucket_visitors_unit unit, int64_t number)
 {
     static const char letters[] = {
-        [VISITOR_MINUTE] = 'm', [VISITOR_HOUR] = 'h', [VISITOR_DAY] = 'd'};
+        [BUCKET_VISITORS_MINUTE] = 'm', [BUCKET_VISITORS_HOUR] = 'h', [BUCKET_VISITORS_DAY] = 'd'};
 
     return key_size(snprintf(out, BUCKET_KEY_MAX, "{%u}:u%c:%s:%lld", partition, letters[unit],
                              ad_id, (long long)number));
@@ -170,17 +170,17 @@ static const struct {
     int64_t unit_s;
     int64_t kept_s;
 } units[] = {
-    [VISITOR_MINUTE] = {MINUTE_S, BUCKET_MINUTE_VISITORS_KEPT_S},
-    [VISITOR_HOUR] = {HOUR_S, BUCKET_HOUR_VISITORS_KEPT_S},
-    [VISITOR_DAY] = {DAY_S, BUCKET_DAY_VISITORS_KEPT_S},
+    [BUCKET_VISITORS_MINUTE] = {MINUTE_S, BUCKET_MINUTE_VISITORS_KEPT_S},
+    [BUCKET_VISITORS_HOUR] = {HOUR_S, BUCKET_HOUR_VISITORS_KEPT_S},
+    [BUCKET_VISITORS_DAY] = {DAY_S, BUCKET_DAY_VISITORS_KEPT_S},
 };
 
-int64_t visitor_unit_s(enum visitor_unit unit)
+int64_t bucket_visitors_unit_s(enum bucket_visitors_unit unit)
 {
     return units[unit].unit_s;
 }
 
-int64_t visitor_unit_kept_s(enum visitor_unit unit)
+int64_t bucket_visitors_kept_s(enum bucket_visitors_unit unit)
 {
     return units[unit].kept_s;
 }
@@ -241,15 +241,15 @@ size_t bucket_window(int64_t end_s, int64_t window_s, struct bucket_span out[BUC
     return cover_days(ceil_div(start_s, QUARTER_S), floor_div(end_s, QUARTER_S), out);
 }
 
-bool visitor_window(int64_t end_s, int64_t window_s, struct visitor_span *out)
+bool bucket_visitors_window(int64_t end_s, int64_t window_s, struct bucket_visitors_span *out)
 {
     int64_t unit_s = 0;
 
     if (window_s <= 0)
         return false;
-    out->unit = window_s <= HOUR_S  ? VISITOR_MINUTE
-                : window_s <= DAY_S ? VISITOR_HOUR
-                                    : VISITOR_DAY;
+    out->unit = window_s <= HOUR_S  ? BUCKET_VISITORS_MINUTE
+                : window_s <= DAY_S ? BUCKET_VISITORS_HOUR
+                                    : BUCKET_VISITORS_DAY;
     unit_s = units[out->unit].unit_s;
     out->first = floor_div(end_s - window_s + 1, unit_s);
     out->last = floor_div(end_s, unit_s);

@@ -35,7 +35,7 @@ bool series_parse(const char *text, size_t size_bytes, enum event_type *out_type
                   enum event_reason *out_reason);
 
 /* What a HyperLogLog of visitors spans. */
-enum visitor_unit { VISITOR_MINUTE, VISITOR_HOUR, VISITOR_DAY };
+enum bucket_visitors_unit { BUCKET_VISITORS_MINUTE, BUCKET_VISITORS_HOUR, BUCKET_VISITORS_DAY };
 
 /* Keys; each returns its length. partition is the tag. */
 size_t bucket_key_position(char out[BUCKET_KEY_MAX], uint32_t partition);
@@ -51,7 +51,7 @@ size_t bucket_key_last(char out[BUCKET_KEY_MAX], uint32_t partition, const char 
                        int64_t day);
 /* "um" "uh" "ud": the visitors of one unit, by its number since 1970. */
 size_t bucket_key_visitors(char out[BUCKET_KEY_MAX], uint32_t partition, const char *ad_id,
-                           enum visitor_unit unit, int64_t number);
+                           enum bucket_visitors_unit unit, int64_t number);
 /* "u": `sum` and `day`. */
 size_t bucket_key_visitor_sum(char out[BUCKET_KEY_MAX], uint32_t partition, const char *ad_id);
 
@@ -60,8 +60,8 @@ size_t bucket_key_visitor_sum(char out[BUCKET_KEY_MAX], uint32_t partition, cons
 void bucket_place(enum bucket_size size, int64_t at_s, int64_t *out_block, int64_t *out_field);
 /* Seconds after the end of its block (for DAY: after its last write) that a hash is kept. */
 int64_t bucket_kept_s(enum bucket_size size);
-int64_t visitor_unit_s(enum visitor_unit unit); /* 60, 3600, 86400 */
-int64_t visitor_unit_kept_s(enum visitor_unit unit);
+int64_t bucket_visitors_unit_s(enum bucket_visitors_unit unit); /* 60, 3600, 86400 */
+int64_t bucket_visitors_kept_s(enum bucket_visitors_unit unit);
 
 /* One hash to read for a window, and which of its fields belong to it. */
 struct bucket_span {
@@ -76,8 +76,8 @@ enum { BUCKET_SPANS_MAX = 32 };
 size_t bucket_window(int64_t end_s, int64_t window_s, struct bucket_span out[BUCKET_SPANS_MAX]);
 
 /* The HyperLogLogs of a window: unit numbers first..last, inclusive. */
-struct visitor_span {
-    enum visitor_unit unit;
+struct bucket_visitors_span {
+    enum bucket_visitors_unit unit;
     int64_t first, last;
 };
 
@@ -87,4 +87,4 @@ struct visitor_span {
  * makes the same person a stranger on the next day, so units of several days may be united or
  * summed alike. False: the window is empty.
  */
-bool visitor_window(int64_t end_s, int64_t window_s, struct visitor_span *out);
+bool bucket_visitors_window(int64_t end_s, int64_t window_s, struct bucket_visitors_span *out);

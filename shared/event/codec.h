@@ -4,7 +4,11 @@
  * A batch is built by appending events as they come and the header last: protobuf lets fields
  * stand in any order, so nothing is copied twice.
  *
- * Errors: reading returns ERROR_INVALID for bytes that are no batch or break a rule of the proto.
+ * Errors:  reading returns ERROR_INVALID for bytes that are no batch or break a rule of the proto,
+ *          ERROR_LIMIT without memory or when the caller's each stops it.
+ * Memory:  reading takes one block for the length of the call; an event is borrowed until each
+ *          returns.
+ * Threads: any; nothing is kept between calls.
  */
 #pragma once
 
@@ -14,7 +18,7 @@
 enum {
     CODEC_EVENT_MAX = 192, /* bytes that are always enough */
     CODEC_HEADER_MAX = 160,
-    CODEC_PLAYBACK_MAX_MS = 86400 * 1000,
+    CODEC_PLAYBACK_MAX_MS = EVENT_PLAYBACK_MAX_S * 1000,
 };
 
 struct codec_header {

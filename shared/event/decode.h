@@ -29,7 +29,7 @@ struct decode_context {
 
 struct decoded {
     struct event event; /* visitor is left 0: the caller hashes, who knows the salt */
-    char client_id[37]; /* the id to echo: the client's own text, or the one we made */
+    char client_id[EVENT_ID_TEXT_SIZE]; /* to echo: the client's own text, or the one we made */
 };
 
 struct decoder;

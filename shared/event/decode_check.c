@@ -1,7 +1,6 @@
 #include "event/decode_check.h"
 
 #include "base/time_text.h"
-#include "event/codec.h"
 #include "event/event_id.h"
 #include "event/visitor.h"
 
@@ -25,7 +24,7 @@ union parsed {
     double playback_s;
     struct {
         uint8_t bytes[EVENT_ID_SIZE];
-        char text[37]; /* as the client wrote it */
+        char text[EVENT_ID_TEXT_SIZE]; /* as the client wrote it */
     } id;
 };
 
@@ -121,9 +120,9 @@ static bool parse_playback_time(const struct value *value, union parsed *out, st
     if (value->kind != VALUE_INTEGER && value->kind != VALUE_REAL)
         return wrong_type(faults, FIELD_PLAYBACK_TIME, "a number");
     out->playback_s = value->real;
-    if (!(out->playback_s >= 0 && out->playback_s <= DECODE_PLAYBACK_MAX_S)) {
+    if (!(out->playback_s >= 0 && out->playback_s <= EVENT_PLAYBACK_MAX_S)) {
         fault_add(faults, FAULT_INVALID_PLAYBACK_TIME, field_name(FIELD_PLAYBACK_TIME),
-                  "It must be 0 to %d seconds.", DECODE_PLAYBACK_MAX_S);
+                  "It must be 0 to %d seconds.", EVENT_PLAYBACK_MAX_S);
         return false;
     }
     return true;

@@ -11,7 +11,6 @@
 enum {
     DECODE_CLOCK_AHEAD_MS = 5 * 60 * 1000,        /* a time may be so far ahead of receipt */
     DECODE_CLOCK_BEHIND_MS = 24 * 60 * 60 * 1000, /* and so far behind */
-    DECODE_PLAYBACK_MAX_S = 86400,
 };
 
 /* False: faults says every field that is wrong, and out is not written. */

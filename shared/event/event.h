@@ -10,7 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EVENT_ID_SIZE = 16, EVENT_AD_ID_MAX = 64, EVENT_PLAYBACK_ABSENT = -1 };
+enum {
+    EVENT_ID_SIZE = 16,
+    EVENT_ID_TEXT_SIZE = 37, /* 8-4-4-4-12 hexadecimal digits, hyphens and a NUL */
+    EVENT_AD_ID_MAX = 64,
+    EVENT_PLAYBACK_ABSENT = -1,
+    EVENT_PLAYBACK_MAX_S = 86400,
+};
 
 /* Every time of an event lies in 0..this: the years 1970 to 9999. */
 #define EVENT_AT_MS_MAX INT64_C(253402300799999)

@@ -1,5 +1,7 @@
 #include "event/event_id.h"
 
+#include "base/text.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -11,7 +13,6 @@ enum {
     TIME_BYTES = 6, /* the milliseconds at the head of versions 7 and 8 */
     RANDOM_BYTES = EVENT_ID_SIZE - TIME_BYTES, /* what fills the rest of an id */
     POOL_BYTES = 256 * RANDOM_BYTES,           /* one system call pays for this many ids */
-    TEXT_SIZE = 36,
 };
 
 /* Writes the time, the version and the RFC 9562 variant over what is there. */
@@ -30,23 +31,15 @@ void event_id_make(int64_t at_ms, uint8_t out[EVENT_ID_SIZE])
     static _Thread_local size_t unused;
 
     if (unused == 0) {
+        int ready = sodium_init(); /* once a process: threads may ask for the first bytes at once */
+
+        assert(ready >= 0);
         randombytes_buf(pool, sizeof(pool));
         unused = sizeof(pool);
     }
     unused -= RANDOM_BYTES;
     memcpy(out + TIME_BYTES, pool + unused, RANDOM_BYTES);
     stamp(out, at_ms, 7);
-}
-
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
 }
 
 /* A hyphen stands before the bytes 4, 6, 8 and 10. */
@@ -60,7 +53,7 @@ bool event_id_parse(const char *text, size_t size_bytes, uint8_t out[EVENT_ID_SI
     uint8_t id[EVENT_ID_SIZE];
     const char *at = text;
 
-    if (size_bytes != TEXT_SIZE)
+    if (size_bytes != EVENT_ID_TEXT_SIZE - 1)
         return false;
     for (size_t i = 0; i < EVENT_ID_SIZE; i++) {
         if (is_hyphen_before(i) && *at++ != '-')
@@ -76,7 +69,7 @@ bool event_id_parse(const char *text, size_t size_bytes, uint8_t out[EVENT_ID_SI
     return true;
 }
 
-void event_id_format(const uint8_t id[EVENT_ID_SIZE], char out[37])
+void event_id_format(const uint8_t id[EVENT_ID_SIZE], char out[EVENT_ID_TEXT_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
     char *at = out;

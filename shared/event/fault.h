@@ -4,6 +4,7 @@
  * Why:    a client is told every field that is wrong, by codes that never change; struct error has
  *         one text for an operator.
  * Shape:  the rows of faults.def. The first fault of a request decides its HTTP status.
+ * Memory: plain structs; nothing to free.
  * Limits: the first DECODE_FAULTS_MAX faults are kept, all are counted.
  */
 #pragma once

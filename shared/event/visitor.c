@@ -88,11 +88,3 @@ bool ip_parse(const char *text, size_t size_bytes, struct event_ip *out)
     *out = ip;
     return true;
 }
-
-size_t ip_format(const struct event_ip *ip, char out[IP_TEXT_SIZE])
-{
-    out[0] = '\0';
-    if (ip->size != 0)
-        (void)inet_ntop(ip->size == 4 ? AF_INET : AF_INET6, ip->bytes, out, IP_TEXT_SIZE);
-    return strlen(out);
-}

@@ -12,7 +12,6 @@
 enum {
     VISITOR_SALT_SIZE = 16,
     VISITOR_USER_AGENT_MAX = 1024, /* bytes of a user agent that count; the rest is left out */
-    IP_TEXT_SIZE = 46,             /* the longest address as text and its NUL */
 };
 
 /* Never 0: 0 means unknown. */
@@ -28,5 +27,3 @@ struct event_ip ip_for_storage(const struct event_ip *ip, enum ip_storage storag
 /* Strict: dotted quad without leading zeros, or IPv6 without a zone; an IPv4-mapped one becomes
  * IPv4. */
 bool ip_parse(const char *text, size_t size_bytes, struct event_ip *out);
-/* The shortest text, "" for an unknown address; returns its length. */
-size_t ip_format(const struct event_ip *ip, char out[IP_TEXT_SIZE]);

@@ -70,6 +70,11 @@ bool cors_is_any(const struct cors *cors)
     return cors->is_any;
 }
 
+bool cors_differs(const struct cors *cors)
+{
+    return !cors->is_any && cors->count > 0;
+}
+
 bool cors_allows(const struct cors *cors, const char *origin, size_t size_bytes)
 {
     if (cors->is_any)

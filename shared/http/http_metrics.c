@@ -100,17 +100,12 @@ void http_metrics_answered(struct http_metrics *metrics, size_t path_index, int 
                            int64_t took_us)
 {
     metrics_add_by(metrics->metrics, METRIC_http_requests_total, label_of(path_index, status), 1);
-    metrics_observe(metrics->metrics, METRIC_http_request_seconds, (double)took_us / 1e6);
+    if (took_us >= 0)
+        metrics_observe(metrics->metrics, METRIC_http_request_seconds, (double)took_us / 1e6);
 }
 
 void http_metrics_set_connections(struct http_metrics *metrics, int open, int max)
 {
     metrics_set(metrics->metrics, METRIC_http_connections, open);
     metrics_set(metrics->metrics, METRIC_http_connections_max, max);
-}
-
-int64_t http_metrics_count(const struct http_metrics *metrics, size_t path_index, int class_digit)
-{
-    return metrics_count(metrics->metrics, METRIC_http_requests_total,
-                         label_of(path_index, class_digit * 100));
 }

@@ -19,10 +19,7 @@ struct http_metrics *http_metrics_new(const struct route_table *table, struct er
 void http_metrics_free(struct http_metrics **metrics);
 
 /* path_index is the route path's, or route_table_path_count for a request that met none; status
- * 0: the client went away unanswered. */
+ * 0: the client went away unanswered; took_us below 0: it came to no handler, and is not timed. */
 void http_metrics_answered(struct http_metrics *metrics, size_t path_index, int status,
                            int64_t took_us);
 void http_metrics_set_connections(struct http_metrics *metrics, int open, int max);
-
-/* Reads back what was counted; class_digit is 2 for 2xx, 0 for aborted. */
-int64_t http_metrics_count(const struct http_metrics *metrics, size_t path_index, int class_digit);

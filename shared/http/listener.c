@@ -18,14 +18,17 @@ struct address {
     char text[LISTENER_TEXT_MAX]; /* host:port, for messages */
 };
 
+/* Addresses only, and "localhost": a name would have to be asked for, and that has no deadline. */
 static bool resolve(const char *host, int port, struct address *out, struct error *err)
 {
-    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
                                    .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     char service[8];
     int status;
 
+    if (strcmp(host, "localhost") == 0)
+        host = "127.0.0.1";
     snprintf(service, sizeof(service), "%d", port);
     snprintf(out->text, sizeof(out->text), strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d", host,
              port);

@@ -14,7 +14,8 @@
 
 enum { LISTENER_TEXT_MAX = 96 };
 
-/* The port is free, or becomes known: *port 0 is replaced by the one that the kernel picked. */
+/* host is an IPv4 or IPv6 address, never a name. The port is free, or becomes known: *port 0 is
+ * replaced by the one that the kernel picked. */
 MUST_CHECK bool listener_claim(const char *host, int *port, struct error *err);
 
 /* A non-blocking socket; -1 on failure. "::" takes IPv4 as well. */

@@ -1,5 +1,6 @@
 #include "http/query_string.h"
 
+#include "base/text.h"
 #include <assert.h>
 #include <string.h>
 
@@ -48,17 +49,6 @@ bool query_string_parse(struct query_string *self, const char *const *names, con
             is_good = false;
     }
     return is_good;
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 bool query_string_decode(const char *text, size_t size_bytes, char *out, size_t *out_size_bytes)

@@ -18,6 +18,7 @@ struct id_source {
 static _Thread_local struct id_source ids;
 
 static void read_headers(struct request *self, const h2o_headers_t *headers);
+static bool is_id(const char *text, size_t size_bytes);
 static h2o_iovec_t make_id(h2o_mem_pool_t *pool);
 
 struct request *request_new(h2o_req_t *req, int64_t now_us)
@@ -63,7 +64,7 @@ static void read_headers(struct request *self, const h2o_headers_t *headers)
         else if (is_named(header, H2O_STRLIT("origin")))
             self->origin = header->value;
         else if (is_named(header, H2O_STRLIT("x-request-id")) &&
-                 request_id_is_valid(header->value.base, header->value.len))
+                 is_id(header->value.base, header->value.len))
             self->id = header->value;
     }
 }
@@ -74,12 +75,12 @@ static bool is_id_character(char c)
            c == '_' || c == '-';
 }
 
-bool request_id_is_valid(const char *id, size_t size_bytes)
+static bool is_id(const char *text, size_t size_bytes)
 {
     if (size_bytes == 0 || size_bytes > REQUEST_ID_MAX)
         return false;
     for (size_t i = 0; i < size_bytes; i++) {
-        if (!is_id_character(id[i]))
+        if (!is_id_character(text[i]))
             return false;
     }
     return true;

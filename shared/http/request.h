@@ -18,7 +18,7 @@ struct request {
     struct route_match match; /* route NULL: no route answers it */
     size_t path_index;        /* the path's row in the route table's metrics */
     int64_t started_us;       /* monotonic; the body had been read by then */
-    h2o_iovec_t id;           /* X-Request-Id */
+    h2o_iovec_t id;           /* X-Request-Id: 1 to REQUEST_ID_MAX of [A-Za-z0-9._-] */
     h2o_iovec_t origin;       /* the Origin header; len 0: none */
     h2o_iovec_t content_type; /* len 0: none */
     bool is_head;
@@ -29,6 +29,3 @@ struct request *request_new(h2o_req_t *req, int64_t now_us);
 
 /* NULL: h2o refused the request before it came to a handler. */
 struct request *request_of(h2o_req_t *req);
-
-/* 1 to REQUEST_ID_MAX of [A-Za-z0-9._-]. */
-bool request_id_is_valid(const char *id, size_t size_bytes);

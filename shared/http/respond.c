@@ -12,7 +12,7 @@
 
 #define TYPE_JSON       "application/json"
 #define TYPE_PROBLEM    "application/problem+json"
-#define EXPOSED_HEADERS "X-Request-Id, ETag, Location, Retry-After"
+#define EXPOSED_HEADERS "X-Request-Id, ETag, Location, Retry-After, RateLimit, RateLimit-Policy"
 
 enum {
     RETRY_AFTER_S = 1,        /* when the caller has no better idea */
@@ -75,14 +75,6 @@ void respond_empty(h2o_req_t *req, int status)
     respond_bytes(req, status, NULL, h2o_iovec_init(NULL, 0));
 }
 
-h2o_iovec_t respond_request_id(h2o_req_t *req)
-{
-    const struct request *request = request_of(req);
-
-    assert(request != NULL);
-    return request->id;
-}
-
 /* Status line and headers. Without a length h2o would end the connection; 204 and 304 have no body,
  * hence no length. */
 static void set_head(h2o_req_t *req, int status, const char *content_type, size_t body_size)
@@ -98,8 +90,7 @@ static void set_head(h2o_req_t *req, int status, const char *content_type, size_
                        strlen(content_type));
     h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-request-id"), 0, NULL,
                           request->id.base, request->id.len);
-    if (request->origin.len > 0)
-        add_cors(req, request);
+    add_cors(req, request);
 }
 
 static void send_body(h2o_req_t *req, h2o_iovec_t body)
@@ -111,15 +102,15 @@ static void send_body(h2o_req_t *req, h2o_iovec_t body)
     h2o_send(req, &body, has_body ? 1 : 0, H2O_SEND_STATE_FINAL);
 }
 
-/* The answer differs by origin unless anybody may ask, and a cache must know that. */
+/* An answer that differs by origin says so even to who sends none: a cache may hold on to it. */
 static void add_cors(h2o_req_t *req, const struct request *request)
 {
     const struct cors *cors = server_cors(server_thread_of(req)->server);
     h2o_iovec_t allowed = cors_is_any(cors) ? h2o_iovec_init(H2O_STRLIT("*")) : request->origin;
 
-    if (!cors_is_any(cors))
+    if (cors_differs(cors))
         h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_VARY, NULL, H2O_STRLIT("Origin"));
-    if (!cors_allows(cors, request->origin.base, request->origin.len))
+    if (request->origin.len == 0 || !cors_allows(cors, request->origin.base, request->origin.len))
         return;
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_ACCESS_CONTROL_ALLOW_ORIGIN, NULL,
                    allowed.base, allowed.len);
@@ -143,6 +134,7 @@ static h2o_iovec_t set_problem(h2o_req_t *req, const struct faults *faults, int 
     const int status = fault_status(faults->rows[0].code);
     h2o_iovec_t body = {NULL, 0};
 
+    assert(faults->count > 0);
     text_init(&problem, PROBLEM_MAX_BYTES);
     write_problem(req, faults, &problem);
     if (text_ok(&problem))
@@ -219,7 +211,7 @@ static void add_errors(struct text *out, const struct faults *faults)
 static void write_problem(h2o_req_t *req, const struct faults *faults, struct text *out)
 {
     const struct fault *first = &faults->rows[0];
-    const h2o_iovec_t id = respond_request_id(req);
+    const h2o_iovec_t id = request_of(req)->id;
 
     text_addf(out, "{\"type\":\"/problems/%s\"", fault_text(first->code));
     add_member(out, "title", fault_title(first->code));
@@ -232,54 +224,4 @@ static void write_problem(h2o_req_t *req, const struct faults *faults, struct te
     add_errors(out, faults);
     add_member(out, "error", first->detail);
     text_add_str(out, "}");
-}
-
-static size_t quote_byte(char *out, unsigned char c)
-{
-    static const char hex[] = "0123456789abcdef";
-    static const char shorts[] = "\"\"\\\\\bb\ff\nn\rr\tt";
-
-    for (size_t i = 0; i + 1 < sizeof(shorts); i += 2) {
-        if ((unsigned char)shorts[i] == c) {
-            out[0] = '\\';
-            out[1] = shorts[i + 1];
-            return 2;
-        }
-    }
-    if (c >= 0x20) {
-        out[0] = (char)c;
-        return 1;
-    }
-    out[0] = '\\';
-    out[1] = 'u';
-    out[2] = '0';
-    out[3] = '0';
-    out[4] = hex[c >> 4];
-    out[5] = hex[c & 15];
-    return 6;
-}
-
-size_t json_quote(char *out, const char *text, size_t size_bytes)
-{
-    static const char replacement[] = {'\xef', '\xbf', '\xbd'}; /* U+FFFD, for what is no UTF-8 */
-    size_t size = 0;
-    size_t i = 0;
-
-    out[size++] = '"';
-    while (i < size_bytes) {
-        const size_t sequence = utf8_sequence_size(text + i, size_bytes - i);
-
-        if (sequence == 1) {
-            size += quote_byte(out + size, (unsigned char)text[i]);
-        } else if (sequence == 0) {
-            memcpy(out + size, replacement, sizeof(replacement));
-            size += sizeof(replacement);
-        } else {
-            memcpy(out + size, text + i, sequence);
-            size += sequence;
-        }
-        i += sequence == 0 ? 1 : sequence;
-    }
-    out[size++] = '"';
-    return size;
 }

@@ -1,16 +1,18 @@
 /*
  * respond.h — the ways to answer
  *
- * Every answer has Content-Length, X-Request-Id (the caller's if well-formed, else a new one) and
- * the CORS headers of an allowed origin. Bodies are copied into the request's pool unless said
- * otherwise.
+ * Why:     every answer has Content-Length, X-Request-Id (the caller's if it is 1-64 of
+ *          [A-Za-z0-9._-], else a new one) and the CORS headers of an allowed origin.
+ * Errors:  none: without memory for a problem's text its status and headers alone are sent.
+ * Memory:  a problem is written into the request's pool; a body that the caller gives is not
+ *          copied and must live as long as the request (req->pool or static).
+ * Threads: the loop thread that owns the request.
  */
 #pragma once
 
 #include "event/decode.h"
 #include <h2o.h>
 
-/* body must live as long as the request (req->pool or static): it is not copied. */
 void respond_json(h2o_req_t *req, int status, h2o_iovec_t body);
 void respond_bytes(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t body);
 void respond_empty(h2o_req_t *req, int status);
@@ -24,10 +26,3 @@ void respond_fault(h2o_req_t *req, enum fault_code code, const char *field, cons
 /* In an answer that h2o has begun by itself: its status and headers become the problem's. Returns
  * the body that belongs to them, in the request's pool. */
 h2o_iovec_t respond_instead(h2o_req_t *req, const struct faults *faults);
-
-/* The request's id: the caller's X-Request-Id if it is 1-64 of [A-Za-z0-9._-], else a new one. */
-h2o_iovec_t respond_request_id(h2o_req_t *req);
-
-/* Appends text as a JSON string with quotes and escapes; returns the bytes written (<= 6 * size +
- * 2). */
-size_t json_quote(char *out, const char *text, size_t size_bytes);

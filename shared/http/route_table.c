@@ -1,6 +1,7 @@
 #include "http/route_table.h"
 
 #include "base/auto.h"
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,6 +100,7 @@ static void write_allow(struct route_path *path)
 
         size += (size_t)snprintf(path->allow + size, sizeof(path->allow) - size, "%s, %s", method,
                                  head);
+        assert(size < sizeof(path->allow)); /* no method has so long a name */
     }
     size += (size_t)snprintf(path->allow + size, sizeof(path->allow) - size, "OPTIONS");
     path->allow_size = size;
@@ -224,6 +226,8 @@ static bool is_match(const struct route_path *self, const char *path, size_t siz
         path += segment.len + 1;
         size_bytes -= segment.len + 1;
     }
+    if (segment_count < ROUTE_PARAMS_MAX) /* a path that was tried before may have written here */
+        out_segments[segment_count] = h2o_iovec_init(NULL, 0);
     return text_left == 0 && size_bytes == 0;
 }
 

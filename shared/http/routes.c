@@ -243,7 +243,7 @@ static void on_done(h2o_logger_t *logger, h2o_req_t *req)
     const struct request_logger *self = (const struct request_logger *)logger;
     const struct request *request = request_of(req);
     size_t path_index = route_table_path_count(self->table);
-    int64_t took_us = 0;
+    int64_t took_us = -1;
 
     if (request != NULL) {
         path_index = request->path_index < path_index ? request->path_index : path_index;

@@ -1,6 +1,10 @@
 /*
  * routes.h — the table from method and path to a handler
  *
+ * Why:     a handler sees only requests that are its own: path, method, size and type are checked.
+ * Memory:  a table's rows and strings are borrowed for the life of the server.
+ * Limits:  ROUTE_PARAMS_MAX segments a path; each row's body_max_bytes.
+ *
  * A path is literal text with {name} segments: "/api/v1/ads/{id}". HEAD is answered by GET's
  * handler without the body. A known path with another method is 405 with Allow, OPTIONS a CORS
  * preflight; a body over the route's limit is 413, of an unaccepted type 415, before the handler

@@ -161,8 +161,6 @@ static bool store_string(const struct option_row *row, struct found *found, void
 {
     AUTO(auto_free) char *value = TAKE(found->value);
 
-    if (value == NULL && row->is_required)
-        return error_set(err, ERROR_INVALID, "%s: must be set", row->name);
     if (value == NULL && row->default_text != NULL) {
         value = strdup(row->default_text);
         if (value == NULL)

@@ -30,8 +30,6 @@ enum option_kind {
 
 struct option_row {
     enum option_kind kind;
-    bool is_required;
-    bool is_reloadable;            /* may change on SIGHUP */
     const char *name;              /* "NATS_URL", or "HTTP_PORT|PORT" with older names */
     size_t offset;                 /* of the field in the service's struct settings */
     const char *default_text;      /* strings; NULL: no default, stays NULL when unset */

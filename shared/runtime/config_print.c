@@ -47,8 +47,6 @@ static void show(const struct option_row *row, struct shown *out)
     case OPTION_KIND_END:
         break;
     }
-    if (row->is_required)
-        (void)snprintf(out->value, CELL_SIZE, "%s", "required");
 }
 
 static void widen(int *width, const char *text)
@@ -86,7 +84,7 @@ static void print_markdown_row(const struct shown *shown, const struct option_ro
     (void)printf("` | %s%s%s | `", shown->value[0] == '-' ? "" : "`",
                  shown->value[0] == '-' ? "" : shown->value, shown->value[0] == '-' ? "" : "`");
     print_cell(shown->range);
-    (void)printf("` | %s%s |\n", row->help, row->is_reloadable ? " (reloaded on SIGHUP)" : "");
+    (void)printf("` | %s |\n", row->help);
 }
 
 static void print_table(const struct option_row *rows, const struct page *page)

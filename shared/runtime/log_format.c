@@ -205,9 +205,9 @@ static size_t format_number(const struct conversion *conversion, struct argument
         return kept(
             snprintf(out, NUMBER_SIZE, "%ju", (uintmax_t)take_unsigned(conversion, arguments)));
     case 'x':
-    case 'X':
+    case 'X': /* in lower case too: one spelling to search for */
     case 'o':
-        return kept(snprintf(out, NUMBER_SIZE, "%0*jx", width,
+        return kept(snprintf(out, NUMBER_SIZE, conversion->letter == 'o' ? "%0*jo" : "%0*jx", width,
                              (uintmax_t)take_unsigned(conversion, arguments)));
     case 'p':
         return kept(snprintf(out, NUMBER_SIZE, "%p", va_arg(arguments->list, void *)));
@@ -215,7 +215,7 @@ static size_t format_number(const struct conversion *conversion, struct argument
         real = va_arg(arguments->list, double);
         *out_is_json = isfinite(real);
         return kept(snprintf(out, NUMBER_SIZE, "%.*g", precision, real));
-    default: /* f, F, e, E */
+    default: /* f, and all others in its form */
         real = va_arg(arguments->list, double);
         *out_is_json = isfinite(real);
         return kept(snprintf(out, NUMBER_SIZE, "%.*f", precision, real));

@@ -60,6 +60,7 @@ static void lay_out(struct metrics *metrics)
         metrics->first_cells[i] = cells;
         cells += metrics_label_count(row) * metrics_cells_per_label(row);
     }
+    metrics->first_cells[metrics->row_count] = cells;
     metrics->shard_cells = (cells / CELLS_PER_LINE + 1) * CELLS_PER_LINE;
 }
 
@@ -134,7 +135,8 @@ static size_t own_shard(void)
 static metric_cell *find_cell(const struct metrics *metrics, size_t shard, size_t row, size_t label,
                               size_t per_label)
 {
-    assert(row < metrics->row_count);
+    assert(row < metrics->row_count &&
+           metrics->first_cells[row] + (label + 1) * per_label <= metrics->first_cells[row + 1]);
     return metrics->cells + shard * metrics->shard_cells + metrics->first_cells[row] +
            label * per_label;
 }
@@ -171,6 +173,7 @@ void metrics_add(struct metrics *metrics, size_t row, int64_t amount)
 
 void metrics_add_by(struct metrics *metrics, size_t row, size_t label, int64_t amount)
 {
+    assert(metrics->rows[row].kind != METRIC_HISTOGRAM);
     if (metrics->rows[row].kind == METRIC_GAUGE)
         add_real(find_cell(metrics, 0, row, label, 1), (double)amount);
     else

@@ -19,7 +19,7 @@ typedef _Atomic uint64_t metric_cell;
 struct metrics {
     const struct metric_row *rows;
     size_t row_count;
-    size_t *first_cells; /* owned: where each row begins in a shard */
+    size_t *first_cells; /* owned: where each row begins in a shard, then where the last one ends */
     size_t shard_cells;  /* cells from one shard to the next */
     metric_cell *cells;  /* owned */
     struct metrics *next;

@@ -29,9 +29,7 @@ struct service {
     const char *name; /* borrowed */
     int64_t started_at_ms;
     _Atomic int state;
-    atomic_bool is_reload_due;
-    int wake_fd; /* readable after any signal, until a reload is taken; for ever in a drain */
-    int stop_fd; /* readable from the start of the drain on */
+    int stop_fd;             /* readable from the start of the drain on */
     struct signals *signals; /* owned */
     struct beat beats[SERVICE_BEATS_MAX];
     _Atomic size_t beat_count;
@@ -42,23 +40,13 @@ struct service {
 /* One service a process, so one lock: for the components, and the making of beats. */
 static pthread_mutex_t the_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The counter of an eventfd only fills after 2^64 - 2 of these. */
-static void raise_fd(int fd)
-{
-    (void)eventfd_write(fd, 1);
-}
-
 static void on_signal(void *ctx, int number)
 {
     struct service *service = ctx;
 
-    if (number == SIGHUP) {
-        atomic_store(&service->is_reload_due, true);
-        raise_fd(service->wake_fd);
-        return;
-    }
     log_info("service_signal", "signal=%s", sigabbrev_np(number));
-    service_stop(service);
+    if (number != SIGHUP)
+        service_stop(service);
 }
 
 struct service *service_open(const char *name, struct error *err)
@@ -71,9 +59,8 @@ struct service *service_open(const char *name, struct error *err)
     }
     service->name = name;
     service->started_at_ms = clock_at_ms();
-    service->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     service->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (service->wake_fd < 0 || service->stop_fd < 0) {
+    if (service->stop_fd < 0) {
         error_set(err, ERROR_INTERNAL, "service: eventfd: %s", strerrordesc_np(errno));
         return NULL;
     }
@@ -83,12 +70,6 @@ struct service *service_open(const char *name, struct error *err)
     return TAKE(service);
 }
 
-static void fd_close(int fd)
-{
-    if (fd >= 0)
-        (void)close(fd);
-}
-
 void service_close(struct service **service)
 {
     struct service *owned = TAKE(*service);
@@ -96,8 +77,8 @@ void service_close(struct service **service)
     if (owned == NULL)
         return;
     signals_close(&owned->signals); /* first: its thread uses the rest */
-    fd_close(owned->wake_fd);
-    fd_close(owned->stop_fd);
+    if (owned->stop_fd >= 0)
+        (void)close(owned->stop_fd);
     free(owned);
 }
 
@@ -135,25 +116,7 @@ void service_stop(struct service *service)
     if (atomic_exchange(&service->state, STATE_DRAINING) == STATE_DRAINING)
         return;
     log_info("service_draining", "name=%s", service->name);
-    raise_fd(service->stop_fd);
-    raise_fd(service->wake_fd);
-}
-
-bool service_take_reload(struct service *service)
-{
-    eventfd_t count = 0;
-
-    if (!atomic_exchange(&service->is_reload_due, false))
-        return false;
-    (void)eventfd_read(service->wake_fd, &count); /* EAGAIN: read already */
-    if (!service_running(service) || atomic_load(&service->is_reload_due))
-        raise_fd(service->wake_fd); /* that was not only ours */
-    return true;
-}
-
-int service_wake_fd(const struct service *service)
-{
-    return service->wake_fd;
+    (void)eventfd_write(service->stop_fd, 1); /* fails only when it is readable already */
 }
 
 size_t service_add_beat(struct service *service, const char *what)

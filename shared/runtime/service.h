@@ -1,15 +1,15 @@
 /*
  * service.h — how a process lives: signals, readiness, drain
  *
- * States:  STARTING -> READY -> DRAINING. SIGTERM and SIGINT start the drain; SIGHUP is a flag that
- *          main polls. Readiness is proven by the owner: service_ready once every dependency has
- *          answered; liveness by beats: each loop or worker calls service_beat and /health/live
- *          fails when one has not for SERVICE_LIVENESS_MS.
- * Signals: service_open blocks the three in its thread, and so in every thread that is started
- *          later, a library's too; a thread of its own takes them by signalfd. So open the service
- *          before anything that starts threads.
- * Threads: one service a process; everything but open and close may be called from any thread. The
- *          memory of service_pause (how often in a row, what was logged) is each thread's own.
+ * States:  STARTING -> READY -> DRAINING. SIGTERM and SIGINT start the drain; SIGHUP is only
+ *          logged, as no setting changes in a running process. Readiness is proven by the owner:
+ * service_ready once every dependency has answered; liveness by beats: each loop or worker calls
+ * service_beat and /health/live fails when one has not for SERVICE_LIVENESS_MS. Signals:
+ * service_open blocks the three in its thread, and so in every thread that is started later, a
+ * library's too; a thread of its own takes them by signalfd. So open the service before anything
+ * that starts threads. Threads: one service a process; everything but open and close may be called
+ * from any thread. The memory of service_pause (how often in a row, what was logged) is each
+ * thread's own.
  */
 #pragma once
 
@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 enum {
-    SERVICE_BEATS_MAX = 64,
+    SERVICE_BEATS_MAX = 128,
     SERVICE_LIVENESS_MS = 15000,
     SERVICE_PAUSE_MIN_MS = 50,    /* about the first wait of service_pause */
     SERVICE_PAUSE_MAX_MS = 1000,  /* and what it grows to */
@@ -48,8 +48,6 @@ void service_ready(struct service *service); /* STARTING -> READY, once */
 bool service_is_ready(const struct service *service);
 bool service_running(const struct service *service); /* false from the first moment of a drain */
 void service_stop(struct service *service);          /* what SIGTERM does */
-bool service_take_reload(struct service *service);   /* true once per SIGHUP */
-int service_wake_fd(const struct service *service);  /* readable when a signal has arrived */
 
 size_t service_add_beat(struct service *service, const char *what); /* what is borrowed */
 void service_beat(struct service *service, size_t beat, int64_t now_ms);

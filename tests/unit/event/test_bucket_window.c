@@ -137,11 +137,11 @@ TEST(windows_that_reach_before_1970_equal_the_reference)
 TEST(an_empty_window_has_no_spans)
 {
     struct bucket_span spans[BUCKET_SPANS_MAX];
-    struct visitor_span visitors;
+    struct bucket_visitors_span visitors;
 
     assert_int_equal(bucket_window(epoch_s, 0, spans), 0);
     assert_int_equal(bucket_window(epoch_s, -5, spans), 0);
-    assert_false(visitor_window(epoch_s, 0, &visitors));
+    assert_false(bucket_visitors_window(epoch_s, 0, &visitors));
 }
 
 TEST(whole_days_are_read_as_days)
@@ -190,20 +190,20 @@ TEST(visitors_of_a_window_are_those_of_every_unit_it_touches)
 {
     static const struct {
         int64_t end_s, window_s;
-        enum visitor_unit unit;
+        enum bucket_visitors_unit unit;
         int64_t first, last;
     } rows[] = {
-        {119, 60, VISITOR_MINUTE, 1, 1},     {120, 60, VISITOR_MINUTE, 1, 2},
-        {3599, 3600, VISITOR_MINUTE, 0, 59}, {3600, 3600, VISITOR_MINUTE, 0, 60},
-        {7199, 3601, VISITOR_HOUR, 0, 1},    {86399, 86400, VISITOR_HOUR, 0, 23},
-        {86400, 86400, VISITOR_HOUR, 0, 24}, {86400, 86401, VISITOR_DAY, 0, 1},
-        {604799, 604800, VISITOR_DAY, 0, 6}, {604800, 604800, VISITOR_DAY, 0, 7},
+        {119, 60, BUCKET_VISITORS_MINUTE, 1, 1},     {120, 60, BUCKET_VISITORS_MINUTE, 1, 2},
+        {3599, 3600, BUCKET_VISITORS_MINUTE, 0, 59}, {3600, 3600, BUCKET_VISITORS_MINUTE, 0, 60},
+        {7199, 3601, BUCKET_VISITORS_HOUR, 0, 1},    {86399, 86400, BUCKET_VISITORS_HOUR, 0, 23},
+        {86400, 86400, BUCKET_VISITORS_HOUR, 0, 24}, {86400, 86401, BUCKET_VISITORS_DAY, 0, 1},
+        {604799, 604800, BUCKET_VISITORS_DAY, 0, 6}, {604800, 604800, BUCKET_VISITORS_DAY, 0, 7},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct visitor_span span;
+        struct bucket_visitors_span span;
 
-        assert_true(visitor_window(rows[i].end_s, rows[i].window_s, &span));
+        assert_true(bucket_visitors_window(rows[i].end_s, rows[i].window_s, &span));
         assert_int_equal(span.unit, rows[i].unit);
         assert_int_equal(span.first, rows[i].first);
         assert_int_equal(span.last, rows[i].last);

@@ -91,9 +91,9 @@ TEST(keys_have_the_shapes_of_the_contract)
     check_key("{1}:q:a:i:20455", key, bucket_key(key, 1, "a", "i", BUCKET_QUARTER, 20455));
     check_key("{1}:d:a:i", key, bucket_key(key, 1, "a", "i", BUCKET_DAY, 99));
     check_key("{1}:l:a:20455", key, bucket_key_last(key, 1, "a", 20455));
-    check_key("{1}:um:a:7", key, bucket_key_visitors(key, 1, "a", VISITOR_MINUTE, 7));
-    check_key("{1}:uh:a:8", key, bucket_key_visitors(key, 1, "a", VISITOR_HOUR, 8));
-    check_key("{1}:ud:a:9", key, bucket_key_visitors(key, 1, "a", VISITOR_DAY, 9));
+    check_key("{1}:um:a:7", key, bucket_key_visitors(key, 1, "a", BUCKET_VISITORS_MINUTE, 7));
+    check_key("{1}:uh:a:8", key, bucket_key_visitors(key, 1, "a", BUCKET_VISITORS_HOUR, 8));
+    check_key("{1}:ud:a:9", key, bucket_key_visitors(key, 1, "a", BUCKET_VISITORS_DAY, 9));
     check_key("{1}:u:a", key, bucket_key_visitor_sum(key, 1, "a"));
 }
 
@@ -145,12 +145,12 @@ TEST(buckets_are_kept_as_long_as_the_contract_says)
     assert_int_equal(bucket_kept_s(BUCKET_MINUTE), 3 * 3600);
     assert_int_equal(bucket_kept_s(BUCKET_QUARTER), 9 * 86400);
     assert_int_equal(bucket_kept_s(BUCKET_DAY), 9 * 86400);
-    assert_int_equal(visitor_unit_kept_s(VISITOR_MINUTE), 65 * 60);
-    assert_int_equal(visitor_unit_kept_s(VISITOR_HOUR), 26 * 3600);
-    assert_int_equal(visitor_unit_kept_s(VISITOR_DAY), 9 * 86400);
-    assert_int_equal(visitor_unit_s(VISITOR_MINUTE), 60);
-    assert_int_equal(visitor_unit_s(VISITOR_HOUR), 3600);
-    assert_int_equal(visitor_unit_s(VISITOR_DAY), 86400);
+    assert_int_equal(bucket_visitors_kept_s(BUCKET_VISITORS_MINUTE), 65 * 60);
+    assert_int_equal(bucket_visitors_kept_s(BUCKET_VISITORS_HOUR), 26 * 3600);
+    assert_int_equal(bucket_visitors_kept_s(BUCKET_VISITORS_DAY), 9 * 86400);
+    assert_int_equal(bucket_visitors_unit_s(BUCKET_VISITORS_MINUTE), 60);
+    assert_int_equal(bucket_visitors_unit_s(BUCKET_VISITORS_HOUR), 3600);
+    assert_int_equal(bucket_visitors_unit_s(BUCKET_VISITORS_DAY), 86400);
 }
 
 TESTS(RUN(a_series_is_the_types_letter_with_the_reason_behind_a_dot),

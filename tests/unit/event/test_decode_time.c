@@ -26,7 +26,7 @@ static struct decoding decode_at_ms(int64_t at_ms)
 TEST(without_timestamp_and_id_the_event_is_filed_at_its_receipt)
 {
     struct decoding decoding = decode("{\"ad_id\":1}");
-    char text[37];
+    char text[EVENT_ID_TEXT_SIZE];
 
     assert_true(decoding.ok);
     assert_int_equal(decoding.out.event.event_at_ms, received_at_ms);
@@ -113,7 +113,7 @@ TEST(what_is_no_time_is_refused)
 
 static struct decoding decode_id(const uint8_t id[EVENT_ID_SIZE])
 {
-    char text[37];
+    char text[EVENT_ID_TEXT_SIZE];
     char body[200];
 
     event_id_format(id, text);

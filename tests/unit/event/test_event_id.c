@@ -67,7 +67,7 @@ TEST(formatting_and_parsing_give_the_same_id)
     for (int i = 0; i < 100; i++) {
         uint8_t id[EVENT_ID_SIZE];
         uint8_t again[EVENT_ID_SIZE];
-        char text[37];
+        char text[EVENT_ID_TEXT_SIZE];
 
         event_id_make(at_ms, id);
         event_id_format(id, text);
@@ -82,7 +82,7 @@ TEST(parses_both_cases_of_hex)
     const uint8_t expected[EVENT_ID_SIZE] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
                                              0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef};
     uint8_t id[EVENT_ID_SIZE];
-    char text[37];
+    char text[EVENT_ID_TEXT_SIZE];
 
     assert_true(event_id_parse("01234567-89AB-CDEF-0123-456789abcdef", 36, id));
     assert_memory_equal(id, expected, EVENT_ID_SIZE);
@@ -141,7 +141,7 @@ TEST(a_foreign_id_and_its_time_always_give_the_same_id)
 {
     uint8_t foreign[EVENT_ID_SIZE];
     uint8_t id[EVENT_ID_SIZE];
-    char text[37];
+    char text[EVENT_ID_TEXT_SIZE];
 
     assert_true(event_id_parse("f47ac10b-58cc-4372-a567-0e02b2c3d479", 36, foreign));
     event_id_from_foreign(foreign, at_ms, id);

@@ -90,9 +90,12 @@ static int64_t unit_of(char kind)
     return kind == 's' ? 1 : kind == 'm' ? 60 : kind == 'q' ? 900 : 86400;
 }
 
+/* Days are fields of one hash that has no block: every Unix day of the events fits. */
+enum { DAYS_MAX = 30000 };
+
 static int64_t fields_of(char kind)
 {
-    return kind == 'q' ? 96 : 60;
+    return kind == 'q' ? 96 : kind == 'd' ? DAYS_MAX : 60;
 }
 
 /* {0}:s:ad:c.crawler:123 and its like; {0}:d:ad:c has no block. */
@@ -102,33 +105,32 @@ static redisReply *read_hash(const struct model *model, const char *key)
     char kind = key[4];
     const char *name = key + strlen("{0}:s:ad:");
     char series[SERIES_MAX];
-    int64_t block = -1;
+    int64_t block = 0;
     enum event_type type;
     enum event_reason reason;
-    static int64_t counts[30000];
+    static int64_t counts[DAYS_MAX];
 
     (void)snprintf(series, sizeof(series), "%.*s", (int)strcspn(name, ":"), name);
     if (name[strlen(series)] == ':')
         block = strtoll(name + strlen(series) + 1, NULL, 10);
     assert_true(series_parse(series, strlen(series), &type, &reason));
-    memset(counts, 0, sizeof(counts));
+    memset(counts, 0, (size_t)fields_of(kind) * sizeof(counts[0]));
     for (size_t i = 0; i < model->count; i++) {
         const struct event_seen *event = &model->events[i];
         int64_t place = event->at_s / unit_of(kind);
 
         if (event->type != (int)type || event->reason != (int)reason)
             continue;
-        if (kind == 'd')
-            counts[place]++;
-        else if (place / fields_of(kind) == block)
+        if (place / fields_of(kind) == block)
             counts[place % fields_of(kind)]++;
     }
-    for (int64_t field = 0; field < 30000; field++) {
+    for (int64_t field = 0; field < fields_of(kind); field++) {
         char text[24];
 
+        if (counts[field] == 0)
+            continue;
         (void)snprintf(text, sizeof(text), "%lld", (long long)field);
-        if (counts[field] > 0)
-            push_pair(reply, text, counts[field]);
+        push_pair(reply, text, counts[field]);
     }
     return reply;
 }

@@ -192,6 +192,29 @@ TEST(a_new_connection_sends_everything_again_at_once)
     assert_string_equal(nats.published[2].message_id, ID_PREFIX "1.0");
 }
 
+TEST(a_lost_connection_does_not_stretch_the_deadline)
+{
+    struct nats_loop nats = {0};
+    struct verdicts verdicts = {0};
+    AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
+    struct batch batch = batch_number(1);
+
+    publisher_send(publisher, &batch, NOW_MS);
+    for (int64_t at_ms = NOW_MS + 100; at_ms < NOW_MS + DEADLINE_MS; at_ms += 200) {
+        publisher_disconnected(publisher, at_ms);
+        publisher_tick(publisher, at_ms);
+        publisher_connected(publisher, at_ms + 100);
+    }
+    assert_int_equal(nats.count, 5); /* once a connection */
+    assert_int_equal(verdicts.unavailable, 0);
+    publisher_disconnected(publisher, NOW_MS + DEADLINE_MS - 1);
+    publisher_tick(publisher, NOW_MS + DEADLINE_MS);
+
+    assert_int_equal(verdicts.unavailable, 1);
+    publisher_connected(publisher, NOW_MS + DEADLINE_MS + 1);
+    assert_int_equal(nats.count, 5);
+}
+
 TEST(only_a_long_silence_of_the_connection_is_a_loss)
 {
     struct nats_loop nats = {0};
@@ -241,6 +264,7 @@ TESTS(RUN(a_batch_goes_out_under_its_number_and_is_stored_by_its_ack),
       RUN(after_an_explicit_refusal_another_id_is_sent), RUN(a_full_stream_is_no_reason_to_wait),
       RUN(the_deadline_ends_it_and_a_late_ack_settles_nobody_else),
       RUN(a_reply_that_is_no_ack_is_silence), RUN(a_new_connection_sends_everything_again_at_once),
+      RUN(a_lost_connection_does_not_stretch_the_deadline),
       RUN(only_a_long_silence_of_the_connection_is_a_loss),
       RUN(what_the_connection_never_takes_is_given_up_at_once),
       RUN(a_missing_stream_is_reported_and_tried_again))

@@ -2,6 +2,7 @@
 
 #include "event/visitor.h"
 #include "http/client_address.h"
+#include "ip_text.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -24,10 +25,9 @@ static struct trusted_proxies proxies_of(const char *text, struct error *err)
 
 static void assert_ip(const char *expected, struct event_ip ip)
 {
-    char text[46];
+    char text[IP_TEXT_SIZE];
 
-    ip_format(&ip, text);
-    assert_string_equal(expected, text);
+    assert_string_equal(expected, ip_text(&ip, text));
 }
 
 TEST(knows_the_networks_of_the_list)

@@ -132,32 +132,6 @@ TEST(never_makes_the_same_request_id_twice)
     assert_string_not_equal(first, answer_header(&answer, "X-Request-Id"));
 }
 
-TEST(quotes_any_bytes_as_json)
-{
-    static const struct {
-        const char *text, *quoted;
-    } rows[] = {
-        {"", "\"\""},
-        {"plain", "\"plain\""},
-        {"a\"b\\c/", "\"a\\\"b\\\\c/\""},
-        {"\b\f\n\r\t\x01\x1f\x7f", "\"\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\""},
-        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\""},
-        {"a\xff"
-         "b\xc3",
-         "\"a\xef\xbf\xbd"
-         "b\xef\xbf\xbd\""},
-    };
-    char out[200];
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const size_t size = json_quote(out, rows[i].text, strlen(rows[i].text));
-
-        assert_int_equal(strlen(rows[i].quoted), size);
-        assert_memory_equal(rows[i].quoted, out, size);
-        assert_true(size <= 6 * strlen(rows[i].text) + 2);
-    }
-}
-
 TESTS(RUN(shows_every_fault_in_a_problem), RUN(says_when_to_come_back),
       RUN(repeats_a_well_formed_request_id_and_replaces_others),
-      RUN(never_makes_the_same_request_id_twice), RUN(quotes_any_bytes_as_json))
+      RUN(never_makes_the_same_request_id_twice))

@@ -118,5 +118,20 @@ TEST(refuses_rows_that_contradict_each_other)
     assert_fails(ERROR_INTERNAL, route_table_new(long_row, err) != NULL);
 }
 
-TESTS(RUN(finds_the_row_of_a_path), RUN(picks_the_method_and_lets_get_answer_head),
-      RUN(lists_what_a_path_allows), RUN(refuses_rows_that_contradict_each_other))
+TEST(leaves_nothing_of_a_path_that_fitted_only_at_first)
+{
+    static const struct route rows[] = {{"GET", "/{a}/{b}/end", handle, 0, 0},
+                                        {"GET", "/{a}/list/all", handle, 0, 0},
+                                        {.path = NULL}};
+    static const char path[] = "/1/list/all";
+    AUTO(route_table_free) struct route_table *table = table_of(rows, err);
+    h2o_iovec_t segments[ROUTE_PARAMS_MAX] = {{NULL, 0}};
+
+    assert_non_null(route_table_find(table, path, strlen(path), segments));
+    assert_int_equal(1, segments[0].len);
+    assert_null(segments[1].base);
+}
+
+TESTS(RUN(finds_the_row_of_a_path), RUN(leaves_nothing_of_a_path_that_fitted_only_at_first),
+      RUN(picks_the_method_and_lets_get_answer_head), RUN(lists_what_a_path_allows),
+      RUN(refuses_rows_that_contradict_each_other))

@@ -224,6 +224,28 @@ TEST(refuses_a_body_over_the_servers_limit_unread)
     assert_string_equal("close", answer_header(&answer, "Connection"));
 }
 
+TEST(refuses_a_chunked_body_over_either_limit)
+{
+    static const struct {
+        const char *size;
+        int digits;
+    } rows[] = {{"65", BODY_MAX + 1}, {"3e8", SERVER_BODY_MAX}, {"3ea", SERVER_BODY_MAX + 2}};
+    AUTO(server_close) struct server *server = server_with_origins("", err);
+    struct answer answer;
+    char request[SERVER_BODY_MAX + 200];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(request, sizeof(request),
+                 "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 "%s\r\n%0*d\r\n0\r\n\r\n",
+                 rows[i].size, rows[i].digits, 0);
+        client_ask(server_port(server), request, &answer);
+        assert_int_equal(413, answer.status);
+        assert_string_equal("application/problem+json", answer_header(&answer, "Content-Type"));
+        assert_true(answer_has(&answer, "\"code\":\"too_large\""));
+    }
+}
+
 static int status_of_type(int port, const char *path, const char *type)
 {
     struct answer answer;
@@ -299,6 +321,24 @@ TEST(tells_a_strange_origin_nothing)
     assert_null(answer_header(&answer, "Access-Control-Allow-Origin"));
 }
 
+TEST(tells_caches_that_the_answer_differs_by_origin)
+{
+    static const char *const rows[][2] = {{"https://a.example", "Origin"}, {"*", NULL}, {"", NULL}};
+    struct answer answer;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO(server_close) struct server *server = server_with_origins(rows[i][0], err);
+        const char *vary = NULL;
+
+        client_ask(server_port(server), "GET /thing HTTP/1.1\r\nHost: x\r\n\r\n", &answer);
+        vary = answer_header(&answer, "Vary");
+        if (rows[i][1] == NULL)
+            assert_null(vary);
+        else
+            assert_string_equal(rows[i][1], vary);
+    }
+}
+
 TEST(lets_any_origin_read_by_a_star)
 {
     AUTO(server_close) struct server *server = server_with_origins("*", err);
@@ -321,6 +361,7 @@ TESTS(RUN(answers_get_with_length_and_request_id), RUN(answers_head_like_get_wit
       RUN(takes_a_body_up_to_its_limit_and_413_beyond),
       RUN(takes_a_chunked_body_of_exactly_the_limit),
       RUN(refuses_a_body_over_the_servers_limit_unread),
+      RUN(refuses_a_chunked_body_over_either_limit),
       RUN(accepts_the_types_of_the_route_and_415_for_others),
       RUN(answers_a_preflight_of_an_allowed_origin), RUN(tells_a_strange_origin_nothing),
-      RUN(lets_any_origin_read_by_a_star))
+      RUN(tells_caches_that_the_answer_differs_by_origin), RUN(lets_any_origin_read_by_a_star))

@@ -28,11 +28,6 @@ static const struct option_row options[] = {
     OPTION_END,
 };
 
-static const struct option_row required[] = {
-    {.kind = OPTION_KIND_STRING, .name = "T_URL", .offset = FIELD(url), .is_required = true},
-    OPTION_END,
-};
-
 static void settings_free(struct settings *settings)
 {
     config_free(options, settings);
@@ -250,15 +245,6 @@ TEST(a_choice_is_one_of_its_words_whole)
     }
 }
 
-TEST(a_required_variable_must_be_set)
-{
-    struct settings settings = {0};
-
-    assert_fails(ERROR_INVALID, config_load(required, &settings, err));
-    assert_string_equal(err->text, "config: T_URL: must be set");
-    config_free(required, &settings);
-}
-
 TEST(a_long_wrong_value_is_shown_cut)
 {
     AUTO(settings_free) struct settings settings = {0};
@@ -293,5 +279,5 @@ TESTS(RUN_CLEAN(unset_variables_take_their_defaults), RUN_CLEAN(variables_win_ov
       RUN_CLEAN(a_file_that_cannot_be_a_value_is_refused),
       RUN_CLEAN(integers_are_digits_within_their_bounds_and_nothing_else),
       RUN_CLEAN(the_ends_of_the_integers_are_integers), RUN_CLEAN(bools_have_six_spellings),
-      RUN_CLEAN(a_choice_is_one_of_its_words_whole), RUN_CLEAN(a_required_variable_must_be_set),
-      RUN_CLEAN(a_long_wrong_value_is_shown_cut), RUN_CLEAN(freeing_leaves_nothing_behind))
+      RUN_CLEAN(a_choice_is_one_of_its_words_whole), RUN_CLEAN(a_long_wrong_value_is_shown_cut),
+      RUN_CLEAN(freeing_leaves_nothing_behind))

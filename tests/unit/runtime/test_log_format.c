@@ -49,6 +49,7 @@ TEST(what_json_has_no_number_for_is_text)
     assert_string_equal(
         fields("a=%x b=%08x c=%f d=%f e=%c", 255u, 255u, (double)NAN, -(double)INFINITY, 'z'),
         "{\"a\":\"ff\",\"b\":\"000000ff\",\"c\":\"nan\",\"d\":\"-inf\",\"e\":\"z\"}");
+    assert_string_equal(fields("mode=%04o", 0640u), "{\"mode\":\"0640\"}");
 }
 
 TEST(quotes_hold_values_with_blanks_and_are_dropped)
