@@ -10,6 +10,14 @@
 /* The names outlive every call, as struct service_component wants. */
 static char partition_names[INGEST_PARTITIONS_MAX][24];
 
+enum { FIXED_NATS, FIXED_POSTGRES, FIXED_COUNT };
+
+/* What is shown, in this order; filled by health_start, then only read. */
+static struct {
+    const char *names[FIXED_COUNT + INGEST_PARTITIONS_MAX];
+    size_t count;
+} known;
+
 static const char *state_of(enum worker_state state)
 {
     switch (state) {
@@ -59,12 +67,12 @@ static const char *postgres_state(const struct workers *workers)
 static size_t on_components(void *ctx, struct service_component *out, size_t max)
 {
     const struct health *health = ctx;
-    size_t count = 0;
+    size_t count = FIXED_COUNT;
 
-    if (max < 2)
+    if (max < FIXED_COUNT)
         return 0;
-    out[count++] = component("nats", bus_is_connected(health->bus) ? "up" : "down", "");
-    out[count++] = component("postgres", postgres_state(health->workers), "");
+    out[FIXED_NATS] = component("nats", bus_is_connected(health->bus) ? "up" : "down", "");
+    out[FIXED_POSTGRES] = component("postgres", postgres_state(health->workers), "");
     for (uint32_t i = 0; i < workers_count(health->workers) && count < max; i++) {
         enum worker_state state = workers_state(health->workers, i);
 
@@ -73,10 +81,30 @@ static size_t on_components(void *ctx, struct service_component *out, size_t max
     return count;
 }
 
-void health_show(struct health *health, struct service *service)
+static size_t on_components_starting(void *ctx, struct service_component *out, size_t max)
 {
-    for (uint32_t i = 0; i < workers_count(health->workers); i++)
+    size_t count = 0;
+
+    (void)ctx;
+    for (; count < known.count && count < max; count++)
+        out[count] = component(known.names[count], "starting", "");
+    return count;
+}
+
+void health_start(struct service *service, uint32_t partition_count)
+{
+    known.names[FIXED_NATS] = "nats";
+    known.names[FIXED_POSTGRES] = "postgres";
+    known.count = FIXED_COUNT;
+    for (uint32_t i = 0; i < partition_count; i++) {
         snprintf(partition_names[i], sizeof(partition_names[i]), "partition_%u", i);
+        known.names[known.count++] = partition_names[i];
+    }
+    service_set_components(service, on_components_starting, NULL);
+}
+
+void health_show(struct service *service, struct health *health)
+{
     service_set_components(service, on_components, health);
 }
 

@@ -7,30 +7,30 @@
 #include "clients/reader.h"
 #include "day.h"
 #include "event/event_id.h"
+#include "gate.h"
 #include "ingest_metrics.h"
 #include "partitions.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
-#include "session.h"
 #include "store.h"
 
 #include <stdlib.h>
 
-enum { STREAM_CHECK_MS = 10000, IDLE_IN_TRANSACTION_MS = 10000 };
+enum { STREAM_CHECK_MS = 10000, DAYS_REMEMBERED = 8 };
 
 struct ingest {
     struct ingest_options options;
     struct bus *bus;       /* borrowed */
     struct pg *pg;         /* borrowed */
     struct reader *reader; /* borrowed */
-    struct session session;
     struct store *store;
     struct batch *batch;
-    struct breaker breaker;
+    struct gate gate;
     uint64_t position; /* of PostgreSQL, when is_located */
     bool is_located;
     bool is_stream_there;
     bool is_behind;                    /* logged once, until it is over */
+    bool is_day_made;                  /* for what is held: once must be enough */
     int64_t stream_checked_ms;         /* monotonic */
     const struct reader_message *held; /* fetched and not stored; borrowed from the reader */
     size_t held_count;
@@ -45,22 +45,12 @@ static bool decode(struct ingest *self, struct error *err);
 static bool store(struct ingest *self, struct store_outcome *out, struct error *err);
 static bool settle(struct ingest *self, const struct store_outcome *outcome, struct error *err);
 
-static void on_breaker_change(void *ctx, const struct breaker_change *change)
-{
-    const struct ingest *self = ctx;
-
-    log_warn("breaker_changed", "dependency=postgres partition=%u from=%s to=%s reason=%s",
-             self->options.partition, breaker_state_name(change->from),
-             breaker_state_name(change->to), breaker_reason_name(change->reason));
-    ingest_count_by(METRIC_ingest_breaker_changes_total, (size_t)change->to, 1);
-    ingest_gauge_by(METRIC_ingest_breaker_state, self->options.partition, (double)change->to);
-}
-
 struct ingest *ingest_new(const struct ingest_options *options, struct bus *bus, struct pg *pg,
                           struct reader *reader)
 {
     AUTO(ingest_free) struct ingest *self = calloc(1, sizeof(*self));
-    struct breaker_options limits = breaker_default_options();
+    const struct gate_options gate = {
+        .partition = options->partition, .slow_ms = options->slow_ms, .lock_ms = options->lock_ms};
 
     if (self == NULL)
         return NULL;
@@ -68,15 +58,11 @@ struct ingest *ingest_new(const struct ingest_options *options, struct bus *bus,
     self->bus = bus;
     self->pg = pg;
     self->reader = reader;
-    self->session =
-        (struct session){.lock_ms = options->lock_ms, .idle_ms = IDLE_IN_TRANSACTION_MS};
     self->store = store_new(pg, options->partition);
     self->batch = batch_new(options->partition, options->retention_days);
     if (self->store == NULL || self->batch == NULL)
         return NULL;
-    limits.slow_ms = options->slow_ms;
-    breaker_init(&self->breaker, &limits, (uint64_t)clock_now_us() + options->partition,
-                 clock_now_ms(), on_breaker_change, self);
+    gate_init(&self->gate, &gate, pg);
     return TAKE(self);
 }
 
@@ -92,10 +78,16 @@ void ingest_free(struct ingest **ingest)
 
 int64_t ingest_wait_ms(struct ingest *self)
 {
-    int64_t now_ms = clock_now_ms();
+    int64_t wait_ms = gate_wait_ms(&self->gate);
 
-    (void)breaker_step(&self->breaker, now_ms);
-    return breaker_wait_ms(&self->breaker, now_ms);
+    if (gate_is_open(&self->gate))
+        ingest_forget(self); /* messages wait on the broker, not here */
+    return wait_ms;
+}
+
+bool ingest_is_blocked(const struct ingest *self)
+{
+    return gate_is_open(&self->gate);
 }
 
 void ingest_forget(struct ingest *self)
@@ -106,7 +98,7 @@ void ingest_forget(struct ingest *self)
 
 bool ingest_step(struct ingest *self, struct error *err)
 {
-    struct store_outcome outcome;
+    struct store_outcome outcome = {0};
 
     if (!self->is_located && !locate(self, err))
         return false;
@@ -114,45 +106,12 @@ bool ingest_step(struct ingest *self, struct error *err)
         return false;
     if (self->held_count == 0)
         return true;
-    if (!decode(self, err) || !store(self, &outcome, err)) {
-        ingest_forget(self); /* read again from the position that is stored */
-        return false;
-    }
-    return settle(self, &outcome, err);
-}
-
-/* What an answer of the database means to its breaker. */
-static enum breaker_result judge(const struct ingest *self, const struct error *err)
-{
-    switch (err->kind) {
-    case ERROR_NONE:
-    case ERROR_INVALID:
-    case ERROR_LIMIT:
-        return BREAKER_SUCCESS;
-    case ERROR_UNAVAILABLE:
-    case ERROR_UNCERTAIN:
-        return pg_is_connected(self->pg) ? BREAKER_FAILURE : BREAKER_CONNECT_FAILURE;
-    case ERROR_INTERNAL: /* a broken deployment: asking more often does not mend it */
-        return BREAKER_FAILURE;
-    }
-    return BREAKER_FAILURE;
-}
-
-/* Every call of the database stands between these two. */
-static bool ask(struct ingest *self, struct breaker_permit *permit, struct error *err)
-{
-    if (!breaker_allow(&self->breaker, clock_now_ms(), permit))
-        return error_set(err, ERROR_UNAVAILABLE, "ingest: the database's breaker is open");
-    return true;
-}
-
-static bool answer(struct ingest *self, const struct breaker_permit *permit, bool is_done,
-                   const struct error *err)
-{
-    static const struct error none = {ERROR_NONE, ""};
-
-    breaker_report(&self->breaker, permit, judge(self, is_done ? &none : err), clock_now_ms());
-    return is_done;
+    if (decode(self, err) && store(self, &outcome, err))
+        return settle(self, &outcome, err);
+    if (gate_take_retry(&self->gate, err))
+        return true;     /* with what is held, a little later */
+    ingest_forget(self); /* read again from the position that is stored */
+    return false;
 }
 
 static void count_outcome(const struct store_outcome *outcome)
@@ -160,6 +119,12 @@ static void count_outcome(const struct store_outcome *outcome)
     ingest_count(METRIC_ingest_events_stored_total, (int64_t)outcome->stored);
     ingest_count(METRIC_ingest_duplicates_total, (int64_t)outcome->duplicates);
     ingest_count(METRIC_ingest_batches_repeated_total, (int64_t)outcome->batches_seen);
+    ingest_count(METRIC_ingest_batches_reused_total, (int64_t)outcome->batches_reused);
+    if (outcome->batches_reused > 0)
+        log_error("batch_number_reused",
+                  "batches=%llu why=\"two batches bear one number: the "
+                  "audit cannot tell them apart; their events are stored\"",
+                  (unsigned long long)outcome->batches_reused);
     for (size_t i = 0; i < LETTER_CODE_COUNT; i++)
         ingest_count_by(METRIC_ingest_dead_letters_total, i, (int64_t)outcome->letters[i]);
 }
@@ -209,12 +174,10 @@ static bool read_position(struct ingest *self, bool *out_found, struct error *er
 {
     struct breaker_permit permit;
 
-    if (!ask(self, &permit, err))
+    if (!gate_ask(&self->gate, &permit, err))
         return false;
-    return answer(self, &permit,
-                  session_ensure(&self->session, self->pg, err) &&
-                      store_read_position(self->store, &self->position, out_found, err),
-                  err);
+    return gate_answer(&self->gate, &permit,
+                       store_read_position(self->store, &self->position, out_found, err), err);
 }
 
 /* A partition's first reader begins before the stream's first message. */
@@ -222,10 +185,11 @@ static bool begin_position(struct ingest *self, const struct stream_state *strea
                            struct error *err)
 {
     struct breaker_permit permit;
+    uint64_t position = stream->first_seq > 0 ? stream->first_seq - 1 : 0;
     bool is_found = false;
 
-    if (!ask(self, &permit, err) ||
-        !answer(self, &permit, store_first_position(self->store, stream->first_seq - 1, err), err))
+    if (!gate_ask(&self->gate, &permit, err) ||
+        !gate_answer(&self->gate, &permit, store_first_position(self->store, position, err), err))
         return false;
     return read_position(self, &is_found, err);
 }
@@ -293,7 +257,7 @@ static bool fetch(struct ingest *self, struct error *err)
 /* What cannot be read is set aside in the batch. */
 static bool decode(struct ingest *self, struct error *err)
 {
-    size_t messages_max = breaker_batch_limit(&self->breaker, self->held_count);
+    size_t messages_max = gate_batch_limit(&self->gate, self->held_count);
     size_t taken = 0;
 
     batch_reset(self->batch, clock_at_ms());
@@ -306,22 +270,45 @@ static bool decode(struct ingest *self, struct error *err)
     return true;
 }
 
-/* Days of the batch that have no tables are made, and the next step stores it. */
+/* The days whose tables were made last; rows of a batch have few of them, in any order. */
+struct days {
+    int64_t days[DAYS_REMEMBERED];
+    size_t count;
+};
+
+static bool make_day(struct ingest *self, struct days *made, int64_t at_ms, struct error *err)
+{
+    int64_t day = day_of_ms(at_ms);
+
+    for (size_t i = 0; i < made->count && i < DAYS_REMEMBERED; i++)
+        if (made->days[i] == day)
+            return true;
+    made->days[made->count++ % DAYS_REMEMBERED] = day;
+    return partitions_make(self->pg, day, err);
+}
+
+/*
+ * Days of the batch that have no tables are made, and the next step stores it. A message without a
+ * row has a day, too: that of its own row in batches.
+ */
 static bool make_days(struct ingest *self, struct error *err)
 {
-    int64_t made = INT64_MIN;
+    const struct batch *batch = self->batch;
+    struct days made = {.count = 0};
 
-    for (size_t i = 0; i < self->batch->row_count; i++) {
-        const struct batch_row *row = &self->batch->rows[i];
-        int64_t days[] = {day_of_ms(event_id_at_ms(row->event.id)),
-                          day_of_ms(self->batch->heads[row->head].header.sent_at_ms)};
-
-        for (size_t k = 0; k < 2 && row->fate != ROW_DEAD; k++) {
-            if (days[k] != made && !partitions_make(self->pg, days[k], err))
-                return false;
-            made = days[k];
-        }
+    if (self->is_day_made) {
+        self->is_day_made = false;
+        return error_set(err, ERROR_INTERNAL, "ingest: its days have tables that take no rows");
     }
+    for (size_t i = 0; i < batch->head_count; i++)
+        if (batch->heads[i].is_filed &&
+            !make_day(self, &made, batch->heads[i].header.sent_at_ms, err))
+            return false;
+    for (size_t i = 0; i < batch->row_count; i++)
+        if (batch->rows[i].fate != ROW_DEAD &&
+            !make_day(self, &made, event_id_at_ms(batch->rows[i].event.id), err))
+            return false;
+    self->is_day_made = true;
     return true;
 }
 
@@ -332,19 +319,18 @@ static bool store(struct ingest *self, struct store_outcome *out, struct error *
     int64_t began_us = clock_now_us();
     bool is_done = false;
 
-    if (!ask(self, &permit, err))
+    if (!gate_ask(&self->gate, &permit, err))
         return false;
-    is_done = session_ensure(&self->session, self->pg, err) &&
-              ads_resolve(self->pg, self->batch, err) &&
+    is_done = ads_resolve(self->pg, self->batch, err) &&
               store_write(self->store, self->batch, self->position, out, err) &&
               (out->verdict != STORE_NO_DAY || make_days(self, err));
-    (void)answer(self, &permit, is_done, err);
+    (void)gate_answer(&self->gate, &permit, is_done, err);
     ingest_observe(METRIC_ingest_store_seconds, (double)(clock_now_us() - began_us) / 1e6);
     if (is_done)
         return true;
     ingest_count_by(METRIC_ingest_transactions_total,
                     err->kind == ERROR_UNCERTAIN ? RESULT_UNCERTAIN : RESULT_FAILED, 1);
-    if (err->kind == ERROR_UNCERTAIN) {
+    if (err->kind == ERROR_UNCERTAIN && out->verdict == STORE_DONE) {
         self->uncertain_seq = batch_last_seq(self->batch);
         self->uncertain = *out;
     }
@@ -358,6 +344,8 @@ static void advance(struct ingest *self, const struct store_outcome *outcome)
     int64_t age_ms = clock_at_ms() - self->batch->heads[0].stored_at_ms;
 
     self->position = batch_last_seq(self->batch);
+    gate_settle(&self->gate);
+    self->is_day_made = false;
     self->held += messages;
     self->held_count -= messages;
     if (self->held_count == 0) /* what is held beyond it would come again */

@@ -4,6 +4,8 @@
  * Why:     each step is straight code: fetch, decode, store. The position in PostgreSQL is the only
  *          memory of what was done, so whatever goes wrong ends in reading it again.
  * Errors:  a step that fails has changed nothing that the next one relies on: pause and call again.
+ *          What the database could not do just now is tried again at most three times as it is
+ *          held, which is no failure of the step; ingest_wait_ms tells when.
  * Memory:  borrows the connections; owns its batch and its store.
  * Limits:  a transaction takes at most batch_events, then no further message; a message is never
  *          split. While the breaker is not closed it takes what the breaker allows.
@@ -14,10 +16,8 @@
  */
 #pragma once
 
-#include "base/breaker.h"
 #include "base/error.h"
 #include "clients/bus.h"
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,8 +48,13 @@ void ingest_free(struct ingest **ingest);
 /* One fetch, or what is left of the last one, into one transaction. Nothing to read is success. */
 MUST_CHECK bool ingest_step(struct ingest *self, struct error *err);
 
-/* How long the breaker keeps the database from being asked; 0: step now. */
+/*
+ * How long until the next step: the jitter before a retry, or the breaker's cooldown; 0: step now.
+ * While the breaker is open nothing is held, and a database that could not be reached is knocked
+ * at: a connection ends the cooldown.
+ */
 int64_t ingest_wait_ms(struct ingest *self);
+bool ingest_is_blocked(const struct ingest *self); /* the breaker is open */
 
 /* The lease has gone, or was away: what is held is dropped, the position is read again. */
 void ingest_forget(struct ingest *self);

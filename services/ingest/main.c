@@ -15,6 +15,7 @@
 #include "upkeep.h"
 #include "workers.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void free_settings(struct settings *settings)
@@ -22,48 +23,16 @@ static void free_settings(struct settings *settings)
     config_free(settings_rows, settings);
 }
 
-static struct leases *open_leases(const struct settings *settings, struct bus *bus,
-                                  struct error *err)
+/* The one option that is ingest's own; config_command_line does the others. */
+static bool take_migrate(int *argc, char **argv)
 {
-    return leases_new(bus,
-                      &(struct lease_options){.service = "ingest",
-                                              .partition_count = (uint32_t)settings->partitions,
-                                              .ttl_ms = (int)settings->lease_ttl_ms},
-                      err);
-}
+    bool is_migrate = *argc == 2 && strcmp(argv[1], "--migrate") == 0;
 
-static struct upkeep *open_upkeep(const struct settings *settings, struct service *service,
-                                  struct error *err)
-{
-    return upkeep_open(&(struct upkeep_options){.conninfo = settings->endpoints.postgres,
-                                                .connect_ms = (int)settings->pg_connect_ms,
-                                                .ahead_days = settings->partitions_ahead_days,
-                                                .retention_days = settings->retention_days},
-                       service, err);
-}
-
-static struct workers *open_workers(const struct settings *settings, struct bus *bus,
-                                    const struct leases *leases, struct service *service,
-                                    struct error *err)
-{
-    const struct workers_options options = {
-        .partition_count = (uint32_t)settings->partitions,
-        .conninfo = settings->endpoints.postgres,
-        .connect_ms = (int)settings->pg_connect_ms,
-        .query_ms = (int)settings->pg_query_ms,
-        .fetch_messages = (size_t)settings->fetch_messages,
-        .fetch_bytes = (size_t)settings->fetch_bytes,
-        .request_ms = (int)settings->nats_request_ms,
-        .ingest = {.batch_events = (size_t)settings->batch_events,
-                   .wait_ms = 500, /* a turn, which also looks at the lease */
-                   .linger_ms = (int)settings->batch_wait_ms,
-                   .retention_days = settings->retention_days,
-                   .slow_ms = settings->pg_slow_ms,
-                   .lock_ms = (int)settings->pg_lock_ms,
-                   .stream = settings_stream_limits(settings)},
-    };
-
-    return workers_open(&options, bus, leases, service, err);
+    if (is_migrate)
+        *argc = 1;
+    else if (*argc == 2 && strcmp(argv[1], "--help") == 0)
+        (void)puts("Usage: ingest --migrate   (brings the database's tables up to date, and ends)");
+    return is_migrate;
 }
 
 /* The leases are renewed here; the beat goes on only while every worker comes round. */
@@ -92,10 +61,9 @@ int main(int argc, char **argv)
     AUTO(free_settings) struct settings settings = {0};
     struct error err = {0};
     int status = EXIT_SUCCESS;
-    bool is_migrate = argc == 2 && strcmp(argv[1], "--migrate") == 0;
+    bool is_migrate = take_migrate(&argc, argv);
 
-    if (!config_command_line(is_migrate ? 1 : argc, argv, "ingest", settings_rows, &settings,
-                             &status))
+    if (!config_command_line(argc, argv, "ingest", settings_rows, &settings, &status))
         return status;
     if (!config_load(settings_rows, &settings, &err) ||
         !endpoints_resolve(&settings.endpoints, &err) ||
@@ -109,6 +77,7 @@ int main(int argc, char **argv)
     AUTO(service_close) struct service *service = service_open("ingest", &err);
     if (service == NULL || !ingest_metrics_open((uint32_t)settings.partitions, &err))
         return service_fail(&err);
+    health_start(service, (uint32_t)settings.partitions);
 
     AUTO(server_close)
     struct server *ops = ops_open(service, settings.ops_host, (int)settings.ops_port, &err);
@@ -121,19 +90,24 @@ int main(int argc, char **argv)
     if (bus == NULL)
         return EXIT_SUCCESS; /* stopped before it had started */
 
-    AUTO(leases_close) struct leases *leases = open_leases(&settings, bus, &err);
+    const struct lease_options lease_options = settings_lease_options(&settings);
+    AUTO(leases_close) struct leases *leases = leases_new(bus, &lease_options, &err);
     if (leases == NULL)
         return service_fail(&err);
-    AUTO(upkeep_close) struct upkeep *upkeep = open_upkeep(&settings, service, &err);
+
+    const struct upkeep_options upkeep_options = settings_upkeep_options(&settings);
+    AUTO(upkeep_close) struct upkeep *upkeep = upkeep_open(&upkeep_options, service, &err);
     if (upkeep == NULL)
         return service_fail(&err);
+
+    const struct workers_options workers_options = settings_workers_options(&settings);
     AUTO(workers_close)
-    struct workers *workers = open_workers(&settings, bus, leases, service, &err);
+    struct workers *workers = workers_open(&workers_options, bus, leases, service, &err);
     if (workers == NULL)
         return service_fail(&err);
 
     struct health health = {.bus = bus, .workers = workers};
-    health_show(&health, service);
+    health_show(service, &health);
     service_ready(service);
     run(leases, workers, service, settings.lease_ttl_ms);
     health_hide(service);

@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "clients/pg.h"
 #include "day.h"
+#include "event/event.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,14 +34,16 @@ static const struct parent parents[] = {
     {"batches", "batches_", format_instant},
 };
 
-/* True when the day's table is a partition already. */
+/* True when the day's table is a partition already; one on its way out takes no rows any more. */
 static bool is_attached(struct pg *pg, const char *table, bool *out_attached, struct error *err)
 {
     AUTO(pg_result_clear) PGresult *result = NULL;
     struct pg_param param = {.value = table};
 
-    if (!pg_query(pg, NULL, "SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass($1)", &param, 1,
-                  &result, err))
+    if (!pg_query(
+            pg, NULL,
+            "SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass($1) AND NOT inhdetachpending",
+            &param, 1, &result, err))
         return false;
     *out_attached = PQntuples(result) > 0;
     return true;
@@ -87,7 +90,10 @@ bool partitions_make(struct pg *pg, int64_t day, struct error *err)
     return true;
 }
 
-/* Uniques of a day outlive its events. A day here is that of the ids, as everywhere in events. */
+/*
+ * Uniques of a day outlive its events. A day here is that of the ids, as everywhere in events. It
+ * is counted once: reading all of it is dear, and dropping it may have to be tried again and again.
+ */
 static bool count_visitors(struct pg *pg, const char *table, int64_t day, struct error *err)
 {
     char text[DAY_TEXT_SIZE];
@@ -97,9 +103,9 @@ static bool count_visitors(struct pg *pg, const char *table, int64_t day, struct
     snprintf(sql, sizeof(sql),
              "INSERT INTO ad_day_visitors (day, ad_id, visitors)"
              " SELECT '%s', ad_id, count(DISTINCT visitor) FROM %s"
-             " WHERE type = 1 AND reason = 0 AND visitor IS NOT NULL GROUP BY ad_id"
-             " ON CONFLICT (ad_id, day) DO UPDATE SET visitors = excluded.visitors",
-             text, table);
+             " WHERE type = %d AND reason = %d AND visitor IS NOT NULL"
+             " AND NOT EXISTS (SELECT FROM ad_day_visitors WHERE day = '%s') GROUP BY ad_id",
+             text, table, EVENT_CLICK, EVENT_VALID, text);
     return pg_query(pg, NULL, sql, NULL, 0, NULL, err);
 }
 

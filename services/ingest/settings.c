@@ -2,6 +2,8 @@
 
 #include "ingest_metrics.h"
 
+enum { TURN_MS = 500 }; /* a wait for messages, after which the lease is looked at */
+
 const struct option_row settings_rows[] = {
     PROCESS_ROWS(process),
     ENDPOINT_ROWS_NATS(endpoints),
@@ -50,5 +52,44 @@ struct stream_limits settings_stream_limits(const struct settings *settings)
         .max_bytes = settings->stream_max_bytes,
         .dedup_window_ms = settings->stream_dedup_ms,
         .replicas = (int)settings->stream_replicas,
+    };
+}
+
+struct lease_options settings_lease_options(const struct settings *settings)
+{
+    return (struct lease_options){
+        .service = "ingest",
+        .partition_count = (uint32_t)settings->partitions,
+        .ttl_ms = (int)settings->lease_ttl_ms,
+    };
+}
+
+struct upkeep_options settings_upkeep_options(const struct settings *settings)
+{
+    return (struct upkeep_options){
+        .conninfo = settings->endpoints.postgres,
+        .connect_ms = (int)settings->pg_connect_ms,
+        .ahead_days = settings->partitions_ahead_days,
+        .retention_days = settings->retention_days,
+    };
+}
+
+struct workers_options settings_workers_options(const struct settings *settings)
+{
+    return (struct workers_options){
+        .partition_count = (uint32_t)settings->partitions,
+        .conninfo = settings->endpoints.postgres,
+        .connect_ms = (int)settings->pg_connect_ms,
+        .query_ms = (int)settings->pg_query_ms,
+        .fetch_messages = (size_t)settings->fetch_messages,
+        .fetch_bytes = (size_t)settings->fetch_bytes,
+        .request_ms = (int)settings->nats_request_ms,
+        .ingest = {.batch_events = (size_t)settings->batch_events,
+                   .wait_ms = TURN_MS,
+                   .linger_ms = (int)settings->batch_wait_ms,
+                   .retention_days = settings->retention_days,
+                   .slow_ms = settings->pg_slow_ms,
+                   .lock_ms = (int)settings->pg_lock_ms,
+                   .stream = settings_stream_limits(settings)},
     };
 }

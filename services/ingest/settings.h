@@ -8,8 +8,11 @@
 
 #include "clients/bus.h"
 #include "clients/endpoints.h"
+#include "clients/lease.h"
 #include "runtime/config.h"
 #include "runtime/process_options.h"
+#include "upkeep.h"
+#include "workers.h"
 #include <stdint.h>
 
 struct settings {
@@ -33,5 +36,8 @@ struct settings {
 
 extern const struct option_row settings_rows[];
 
-/* As the streams are made when they are not there. */
+/* The settings as each part takes them; strings are borrowed. */
 struct stream_limits settings_stream_limits(const struct settings *settings);
+struct lease_options settings_lease_options(const struct settings *settings);
+struct upkeep_options settings_upkeep_options(const struct settings *settings);
+struct workers_options settings_workers_options(const struct settings *settings);

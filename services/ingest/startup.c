@@ -8,6 +8,7 @@
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include "runtime/service.h"
+#include "session.h"
 #include "settings.h"
 #include "store.h"
 #include "upkeep.h"
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIGRATION_MS = 10 * 60 * 1000, NUMBER_TEXT_SIZE = 24 };
+enum { MIGRATION_MS = 10 * 60 * 1000, MIGRATION_LOCK_MS = 5000, NUMBER_TEXT_SIZE = 24 };
 
 struct startup {
     const struct settings *settings;
@@ -39,11 +40,17 @@ static struct pg *new_pg(const struct settings *settings, struct error *err)
     return pg;
 }
 
-/* A migration may take long; so may waiting for the process that is at it. */
+/*
+ * A migration may take long. Waiting for the process that is at it, or for a reader of a table that
+ * is to change, is done here and not in the server: SIGTERM ends it.
+ */
 static bool migrate(struct startup *self, struct error *err)
 {
+    struct session session = {.lock_ms = MIGRATION_LOCK_MS, .idle_ms = MIGRATION_MS};
     size_t applied = 0;
 
+    if (!session_ensure(&session, self->pg, err))
+        return false;
     pg_set_query_ms(self->pg, MIGRATION_MS);
     if (!migrate_apply(self->pg, &applied, err))
         return false;
@@ -85,8 +92,7 @@ static bool agree_on_partitions(struct startup *self, struct error *err)
 
 static bool make_days(struct startup *self, struct error *err)
 {
-    const struct upkeep_options options = {.ahead_days = self->settings->partitions_ahead_days,
-                                           .retention_days = self->settings->retention_days};
+    const struct upkeep_options options = settings_upkeep_options(self->settings);
 
     return upkeep_make(self->pg, &options, err);
 }

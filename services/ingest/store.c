@@ -31,7 +31,7 @@ static bool attempt(struct store *self, struct batch *batch, uint64_t expected, 
                     struct store_outcome *out, struct error *err);
 static bool claim(struct store *self, struct batch *batch, uint64_t expected, bool *out_moved,
                   struct error *err);
-static bool choose_rows(struct store *self, struct batch *batch, struct error *err);
+static bool choose_rows(struct store *self, const struct batch *batch, struct error *err);
 static bool insert(struct store *self, struct batch *batch, size_t from, size_t count,
                    struct error *err);
 static bool insert_by_halves(struct store *self, struct batch *batch, struct error *err);
@@ -202,8 +202,11 @@ static bool claim(struct store *self, struct batch *batch, uint64_t expected, bo
     return true;
 }
 
-/* The rows of batches that nobody stored before; the others are duplicates, every one. */
-static bool choose_rows(struct store *self, struct batch *batch, struct error *err)
+/*
+ * Every row that is not dead. Those of a batch that was filed before are offered as well: a replay
+ * adds nothing, and should two batches ever bear one number, no event of the second is lost.
+ */
+static bool choose_rows(struct store *self, const struct batch *batch, struct error *err)
 {
     if (self->row_capacity < batch->row_count) {
         uint32_t *rows = realloc(self->rows, batch->row_capacity * sizeof(*rows));
@@ -214,16 +217,9 @@ static bool choose_rows(struct store *self, struct batch *batch, struct error *e
         self->row_capacity = batch->row_capacity;
     }
     self->row_count = 0;
-    for (size_t i = 0; i < batch->row_count; i++) {
-        struct batch_row *row = &batch->rows[i];
-
-        if (row->fate != ROW_PENDING)
-            continue;
-        if (batch->heads[row->head].is_new)
+    for (size_t i = 0; i < batch->row_count; i++)
+        if (batch->rows[i].fate == ROW_PENDING)
             self->rows[self->row_count++] = (uint32_t)i;
-        else
-            row->fate = ROW_DUPLICATE;
-    }
     return true;
 }
 
@@ -393,8 +389,13 @@ static void report(const struct batch *batch, struct store_outcome *out)
         out->stored += batch->rows[i].fate == ROW_STORED;
         out->duplicates += batch->rows[i].fate == ROW_DUPLICATE;
     }
-    for (size_t i = 0; i < batch->head_count; i++)
-        out->batches_seen += batch->heads[i].is_filed && !batch->heads[i].is_new;
+    for (size_t i = 0; i < batch->head_count; i++) {
+        const struct batch_head *head = &batch->heads[i];
+        bool is_seen = head->is_filed && !head->is_new;
+
+        out->batches_seen += is_seen;
+        out->batches_reused += is_seen && head->stored > 0;
+    }
     for (size_t i = 0; i < batch->letter_count; i++)
         if (!batch->heads[batch->letters[i].head].is_filed ||
             batch->heads[batch->letters[i].head].is_new)

@@ -28,6 +28,7 @@ enum store_verdict {
 struct store_outcome {
     enum store_verdict verdict;
     uint64_t stored, duplicates, batches_seen;
+    uint64_t batches_reused; /* a number seen before, with events that were not */
     uint64_t letters[LETTER_CODE_COUNT];
 };
 

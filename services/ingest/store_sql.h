@@ -2,7 +2,7 @@
  * store_sql.h — the statements of one transaction, in the order they run
  *
  *   claim    moves the position by compare-and-set and files the batches, in one round trip
- *   insert   the events of batches that were not there before
+ *   insert   the events; the primary key takes those that were not there before
  *   sum      adds the folded counts of what was really inserted to the rollups
  *   tell     only when something was not inserted: marks, corrections, dead letters
  *

@@ -12,6 +12,7 @@
 #include "session.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -23,22 +24,24 @@ enum {
     JOIN_S = 5,
 };
 
+static const struct session limits = {.lock_ms = LOCK_MS, .idle_ms = STATEMENT_MS};
+
 struct upkeep {
     struct upkeep_options options;
     struct service *service; /* borrowed */
     struct pg *pg;
+    struct session session;
     pthread_t thread;
     bool has_thread;
+    atomic_bool is_closing; /* the service may be gone: only what is ours is looked at */
 };
 
-bool upkeep_make(struct pg *pg, const struct upkeep_options *options, struct error *err)
+/* Tables from yesterday on, and salts, on a connection that has the limits. */
+static bool make(struct pg *pg, const struct upkeep_options *options, struct error *err)
 {
-    struct session session = {.lock_ms = LOCK_MS, .idle_ms = STATEMENT_MS};
     int64_t today = day_of_ms(clock_at_ms());
     int64_t last = today + options->ahead_days;
 
-    if (!session_ensure(&session, pg, err))
-        return false;
     for (int64_t day = today - 1; day <= last; day++)
         if (!partitions_make(pg, day, err))
             return false;
@@ -46,12 +49,21 @@ bool upkeep_make(struct pg *pg, const struct upkeep_options *options, struct err
     return salts_keep(pg, today, options->ahead_days, err);
 }
 
+bool upkeep_make(struct pg *pg, const struct upkeep_options *options, struct error *err)
+{
+    struct session session = limits;
+
+    return session_ensure(&session, pg, err) && make(pg, options, err);
+}
+
+/* The connection may be lost between making and dropping: the limits are looked at twice. */
 static bool run_round(struct upkeep *self, struct error *err)
 {
     int64_t first_kept = day_of_ms(clock_at_ms()) - self->options.retention_days;
     size_t dropped = 0;
 
-    if (!upkeep_make(self->pg, &self->options, err) ||
+    if (!session_ensure(&self->session, self->pg, err) || !make(self->pg, &self->options, err) ||
+        !session_ensure(&self->session, self->pg, err) ||
         !partitions_drop(self->pg, first_kept, &dropped, err))
         return false;
     ingest_count(METRIC_partitions_dropped_total, (int64_t)dropped);
@@ -65,8 +77,12 @@ static void *on_start(void *ctx)
     struct upkeep *self = ctx;
     struct error err = {0};
 
-    while (service_running(self->service)) {
-        if (run_round(self, &err)) {
+    while (!atomic_load(&self->is_closing) && service_running(self->service)) {
+        bool is_done = run_round(self, &err);
+
+        if (atomic_load(&self->is_closing))
+            break;
+        if (is_done) {
             service_resume(self->service);
             service_wait(self->service, ROUND_MS);
         } else {
@@ -85,6 +101,7 @@ struct upkeep *upkeep_open(const struct upkeep_options *options, struct service 
     if (self != NULL) {
         self->options = *options;
         self->service = service;
+        self->session = limits;
         self->pg = pg_new(&(struct pg_options){.conninfo = options->conninfo,
                                                .application = "adledger ingest upkeep",
                                                .connect_ms = options->connect_ms,
@@ -108,6 +125,7 @@ void upkeep_close(struct upkeep **upkeep)
         return;
     (void)clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += JOIN_S;
+    atomic_store(&self->is_closing, true);
     /* A long statement outlives us: the process ends and the server rolls it back. Its thread still
      * uses the memory, so that stays. */
     if (self->has_thread && pthread_timedjoin_np(self->thread, NULL, &until) != 0) {

@@ -10,6 +10,7 @@
 #include "runtime/service.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { IDLE_MS = 100, BLOCKED_MAX_MS = 250 };
@@ -52,8 +53,7 @@ static void turn(struct worker *self)
     }
     wait_ms = ingest_wait_ms(self->ingest);
     if (wait_ms > 0) {
-        ingest_forget(self->ingest); /* messages wait on the broker, not here */
-        self->state = WORKER_BLOCKED;
+        self->state = ingest_is_blocked(self->ingest) ? WORKER_BLOCKED : WORKER_FAILING;
         service_wait(service, wait_ms < BLOCKED_MAX_MS ? wait_ms : BLOCKED_MAX_MS);
         return;
     }

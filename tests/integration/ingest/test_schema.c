@@ -116,6 +116,29 @@ TEST(an_old_day_is_dropped_after_its_visitors_were_counted)
     assert_int_equal(dropped, 0);
 }
 
+TEST(an_old_day_that_could_not_be_dropped_is_dropped_later_and_counted_once)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    AUTO(pg_close) struct pg *reader = pg_with_schema(server, err);
+    AUTO(pg_close) struct pg *pg = pg_on(server);
+    struct session session = {.lock_ms = 200, .idle_ms = 10000};
+    int64_t old = day_of_ms(clock_at_ms()) - 100;
+    size_t dropped = 0;
+
+    assert_ok(partitions_make(pg, old, err));
+    assert_ok(pg_script(reader,
+                        "INSERT INTO ad_day_visitors SELECT current_date - 100, 'ad-001', 7", err));
+    assert_ok(pg_begin(reader, "", err));
+    assert_int_equal(ask_number(reader, "SELECT count(*) FROM events", err), 0);
+    assert_ok(session_ensure(&session, pg, err));
+    assert_fails(ERROR_UNAVAILABLE, partitions_drop(pg, old + 10, &dropped, err));
+
+    pg_rollback(reader);
+    assert_ok(partitions_drop(pg, old + 10, &dropped, err));
+    assert_int_equal(dropped, 2);
+    assert_int_equal(ask_number(pg, "SELECT sum(visitors) FROM ad_day_visitors", err), 7);
+}
+
 TEST(salts_are_made_ahead_once_and_old_ones_go)
 {
     AUTO(server_close) struct server *server = server_open_postgres();
@@ -137,4 +160,5 @@ TESTS(RUN(migrations_are_applied_once_and_remembered),
       RUN(the_gateways_role_reads_everything_and_writes_only_ads),
       RUN(a_day_is_made_once_and_takes_its_rows), RUN(a_lock_in_the_way_is_not_waited_for),
       RUN(an_old_day_is_dropped_after_its_visitors_were_counted),
+      RUN(an_old_day_that_could_not_be_dropped_is_dropped_later_and_counted_once),
       RUN(salts_are_made_ahead_once_and_old_ones_go))

@@ -101,6 +101,24 @@ TEST(a_replayed_batch_and_a_repeated_event_count_once_and_mark_their_quarters)
     assert_sums_are_exact(pg, err);
 }
 
+TEST(no_event_is_lost_when_two_batches_bear_one_number)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    AUTO(pg_close) struct pg *pg = pg_with_schema(server, err);
+    AUTO(store_free) struct store *store = store_new(pg, 0);
+    struct store_outcome outcome;
+
+    assert_ok(store_first_position(store, 100, err));
+    (void)write_batch(store, 100, batch_of(101, 1, 1, 50, err), err);
+    outcome = write_batch(store, 101, batch_of(102, 1, 46, 60, err), err);
+
+    assert_int_equal(outcome.stored, 10);
+    assert_int_equal(outcome.duplicates, 5);
+    assert_int_equal(outcome.batches_reused, 1);
+    assert_int_equal(ask_number(pg, "SELECT stored FROM batches", err), 50);
+    assert_sums_are_exact(pg, err);
+}
+
 TEST(of_two_writers_of_one_position_one_wins)
 {
     AUTO(server_close) struct server *server = server_open_postgres();
@@ -184,6 +202,7 @@ TEST(a_killed_server_leaves_all_of_a_transaction_or_nothing)
 
 TESTS(RUN(rows_sums_and_position_come_together),
       RUN(a_replayed_batch_and_a_repeated_event_count_once_and_mark_their_quarters),
+      RUN(no_event_is_lost_when_two_batches_bear_one_number),
       RUN(of_two_writers_of_one_position_one_wins),
       RUN(poison_rows_are_set_aside_and_the_rest_is_stored),
       RUN(a_missing_day_is_told_apart_and_can_be_made),

@@ -120,6 +120,10 @@ static bool answer_insert(const struct pg_param *params, PGresult **out, struct 
 
     if (fake_pg.is_day_missing)
         return refuse(ERROR_INTERNAL, "23514", err);
+    if (fake_pg.lock_refusals > 0) {
+        fake_pg.lock_refusals--;
+        return refuse(ERROR_UNAVAILABLE, "55P03", err);
+    }
     for (int i = 0; i < count && fake_pg.poison != 0; i++)
         if ((uint8_t)element[(size_t)i * ELEMENT_SIZE + 4 + 15] == fake_pg.poison)
             return refuse(ERROR_INVALID, "22003", err);
@@ -150,6 +154,8 @@ static bool answer(const char *name, const struct pg_param *params, PGresult **o
                    struct error *err)
 {
     *out = NULL;
+    if (strcmp(name, "claim") == 0 && fake_pg.is_batch_day_missing)
+        return refuse(ERROR_INTERNAL, "23514", err);
     if (strcmp(name, "claim") == 0)
         *out = answer_claim(params);
     else if (strcmp(name, "insert") == 0)
@@ -240,9 +246,12 @@ bool pg_is_connected(const struct pg *pg)
 bool pg_script(struct pg *pg, const char *sql, struct error *err)
 {
     (void)pg;
-    (void)sql;
     (void)err;
     note("script");
+    if (!fake_pg.is_day_stuck && strstr(sql, "ATTACH PARTITION events") != NULL)
+        fake_pg.is_day_missing = false;
+    if (!fake_pg.is_day_stuck && strstr(sql, "ATTACH PARTITION batches") != NULL)
+        fake_pg.is_batch_day_missing = false;
     return true;
 }
 

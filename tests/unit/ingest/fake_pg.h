@@ -24,7 +24,10 @@ struct fake_pg {
     size_t id_count, committed_ids, savepoint_ids;
     uint8_t poison; /* the last byte of ids that are refused; 0: none */
     bool is_down;
-    bool is_day_missing;         /* the INSERT of events finds no partition */
+    bool is_day_missing;         /* the INSERT of events finds no partition until it is attached */
+    bool is_batch_day_missing;   /* nor does that of batches */
+    bool is_day_stuck;           /* attaching does not help */
+    int lock_refusals;           /* INSERTs to come that find a lock in their way */
     bool is_commit_unanswered;   /* COMMIT gives ERROR_UNCERTAIN ... */
     bool has_commit_taken_place; /* ... and took effect, or not */
     const char *known_ad;        /* the catalogue */

@@ -10,7 +10,30 @@
 
 #include <string.h>
 
-enum { MESSAGES = 3 };
+enum { MESSAGES = 3, RETRY_MAX_MS = 1000 };
+
+/* What stands in for shared/runtime/clock.c: time moves when a test says so. */
+static int64_t moved_ms;
+
+int64_t clock_now_ms(void)
+{
+    return 1000000 + moved_ms;
+}
+
+int64_t clock_now_us(void)
+{
+    return clock_now_ms() * 1000;
+}
+
+int64_t clock_at_ms(void)
+{
+    return INT64_C(1795219200000) + moved_ms;
+}
+
+void clock_sleep_ms(int64_t wait_ms)
+{
+    moved_ms += wait_ms;
+}
 
 /* What stands in for shared/clients/reader.c and stream.c. */
 static struct {
@@ -195,7 +218,132 @@ TEST(a_database_that_is_down_opens_the_breaker_and_nothing_is_fetched)
         assert_fails(ERROR_UNAVAILABLE, ingest_step(ingest, err));
 
     assert_true(ingest_wait_ms(ingest) > 0);
+    assert_true(ingest_is_blocked(ingest));
     assert_int_equal(stream.rewinds, 0);
+    ingest_free(&ingest);
+}
+
+/* The database stays away until the breaker's cooldown has grown over two seconds. */
+static void stay_down(struct ingest *ingest)
+{
+    struct error err;
+
+    fake_pg.is_down = true;
+    while (ingest_wait_ms(ingest) < 2000) {
+        clock_sleep_ms(ingest_wait_ms(ingest));
+        assert_false(ingest_step(ingest, &err));
+    }
+}
+
+TEST(a_connection_that_comes_back_ends_the_breakers_wait)
+{
+    struct ingest *ingest = ingest_behind_three_messages(4000);
+
+    stay_down(ingest);
+    fake_pg.is_down = false;
+    clock_sleep_ms(RETRY_MAX_MS); /* the next knock is due by then, the cooldown is not over */
+
+    assert_int_equal(ingest_wait_ms(ingest), 0);
+    assert_false(ingest_is_blocked(ingest));
+    for (int i = 0; i < MESSAGES; i++)
+        assert_ok(ingest_step(ingest, err)); /* one message at a time first */
+    assert_int_equal(fake_pg.position, 103);
+    ingest_free(&ingest);
+}
+
+TEST(what_a_lock_has_stopped_is_tried_again_as_it_is_held)
+{
+    struct ingest *ingest = ingest_behind_three_messages(4000);
+
+    fake_pg.lock_refusals = 1;
+    assert_ok(ingest_step(ingest, err));
+    assert_int_equal(fake_pg.position, 100);
+    assert_true(ingest_wait_ms(ingest) <= RETRY_MAX_MS);
+
+    clock_sleep_ms(ingest_wait_ms(ingest));
+    assert_ok(ingest_step(ingest, err));
+    assert_int_equal(fake_pg.position, 103);
+    assert_int_equal(fake_pg.id_count, 6);
+    assert_int_equal(stream.rewinds, 1);
+    ingest_free(&ingest);
+}
+
+TEST(after_three_retries_the_step_fails_and_reads_again)
+{
+    struct ingest *ingest = ingest_behind_three_messages(4000);
+
+    fake_pg.lock_refusals = 4;
+    for (int i = 0; i < 3; i++) {
+        assert_ok(ingest_step(ingest, err));
+        clock_sleep_ms(RETRY_MAX_MS);
+    }
+    assert_fails(ERROR_UNAVAILABLE, ingest_step(ingest, err));
+
+    clock_sleep_ms(ingest_wait_ms(ingest));
+    while (fake_pg.position < 103)
+        assert_ok(ingest_step(ingest, err));
+    assert_int_equal(fake_pg.id_count, 6);
+    assert_int_equal(stream.rewinds, 2);
+    ingest_free(&ingest);
+}
+
+TEST(a_lease_lost_between_two_transactions_of_a_fetch_costs_a_second_reading_and_no_event)
+{
+    struct ingest *ingest = ingest_behind_three_messages(3);
+
+    assert_ok(ingest_step(ingest, err));
+    ingest_forget(ingest);
+    assert_ok(ingest_step(ingest, err));
+
+    assert_int_equal(stream.rewound, 102);
+    assert_int_equal(fake_pg.position, 103);
+    assert_int_equal(fake_pg.id_count, 6);
+    ingest_free(&ingest);
+}
+
+TEST(the_days_of_rows_and_batches_are_made_when_they_are_missing)
+{
+    struct ingest *ingest = ingest_behind_three_messages(4000);
+
+    fake_pg.is_day_missing = true;
+    fake_pg.is_batch_day_missing = true;
+    assert_ok(ingest_step(ingest, err));
+    assert_int_equal(fake_pg.position, 100);
+
+    assert_ok(ingest_step(ingest, err));
+    assert_int_equal(fake_pg.position, 103);
+    ingest_free(&ingest);
+}
+
+TEST(the_day_of_a_batch_without_events_is_made_as_well)
+{
+    struct ingest *ingest = ingest_behind_three_messages(4000);
+
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        message_begin(&stream.bodies[i], i + 1, clock_at_ms());
+        stream.messages[i] = message_end(&stream.bodies[i], 101 + i);
+    }
+    fake_pg.is_batch_day_missing = true;
+    assert_ok(ingest_step(ingest, err));
+    assert_ok(ingest_step(ingest, err));
+
+    assert_int_equal(fake_pg.position, 103);
+    ingest_free(&ingest);
+}
+
+TEST(days_that_take_no_rows_although_they_are_there_are_a_failure_and_no_endless_loop)
+{
+    struct ingest *ingest = ingest_behind_three_messages(4000);
+
+    fake_pg.is_day_missing = true;
+    fake_pg.is_day_stuck = true;
+    assert_ok(ingest_step(ingest, err));
+    assert_fails(ERROR_INTERNAL, ingest_step(ingest, err));
+
+    fake_pg.is_day_stuck = false;
+    assert_ok(ingest_step(ingest, err));
+    assert_ok(ingest_step(ingest, err));
+    assert_int_equal(fake_pg.position, 103);
     ingest_free(&ingest);
 }
 
@@ -218,4 +366,11 @@ TESTS(RUN(a_step_stores_what_it_fetched_and_moves_on),
       RUN(goes_on_behind_an_uncertain_commit_that_took_effect),
       RUN(reads_its_position_again_after_another_process_has_moved_it),
       RUN(a_database_that_is_down_opens_the_breaker_and_nothing_is_fetched),
+      RUN(a_connection_that_comes_back_ends_the_breakers_wait),
+      RUN(what_a_lock_has_stopped_is_tried_again_as_it_is_held),
+      RUN(after_three_retries_the_step_fails_and_reads_again),
+      RUN(a_lease_lost_between_two_transactions_of_a_fetch_costs_a_second_reading_and_no_event),
+      RUN(the_days_of_rows_and_batches_are_made_when_they_are_missing),
+      RUN(the_day_of_a_batch_without_events_is_made_as_well),
+      RUN(days_that_take_no_rows_although_they_are_there_are_a_failure_and_no_endless_loop),
       RUN(a_stream_that_is_gone_is_made_again))

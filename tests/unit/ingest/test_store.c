@@ -31,6 +31,13 @@ static struct batch *batch_of(uint8_t count, struct error *err)
     return batch;
 }
 
+static void store_click(uint8_t number)
+{
+    struct event stored = click_of("ad-001", now_ms, number);
+
+    memcpy(fake_pg.ids[fake_pg.id_count++], stored.id, sizeof(stored.id));
+}
+
 TEST(a_new_batch_is_stored_with_its_position_in_one_transaction)
 {
     struct batch *batch = batch_of(3, err);
@@ -69,10 +76,9 @@ TEST(an_event_that_is_there_already_is_a_duplicate_and_marks_its_quarter)
     struct batch *batch = batch_of(3, err);
     struct store *store = store_new(NULL, 0);
     struct store_outcome outcome;
-    struct event stored = click_of("ad-001", now_ms, 2);
 
     fake_pg_reset(100);
-    memcpy(fake_pg.ids[fake_pg.id_count++], stored.id, sizeof(stored.id));
+    store_click(2);
     assert_ok(store_write(store, batch, 100, &outcome, err));
 
     assert_int_equal(outcome.stored, 2);
@@ -109,12 +115,33 @@ TEST(a_batch_that_was_stored_before_adds_nothing_but_marks)
 
     fake_pg_reset(100);
     fake_pg.is_batch_known = true;
+    for (uint8_t i = 1; i <= 3; i++)
+        store_click(i);
     assert_ok(store_write(store, batch, 100, &outcome, err));
 
     assert_int_equal(outcome.duplicates, 3);
     assert_int_equal(outcome.batches_seen, 1);
     assert_int_equal(fake_pg.marks, 1);
-    assert_string_equal(fake_pg.asked, "begin claim tell commit");
+    assert_int_equal(outcome.batches_reused, 0);
+    assert_string_equal(fake_pg.asked, "begin claim insert tell commit");
+    store_free(&store);
+    batch_free(&batch);
+}
+
+TEST(no_event_is_lost_when_two_batches_bear_one_number)
+{
+    struct batch *batch = batch_of(3, err);
+    struct store *store = store_new(NULL, 0);
+    struct store_outcome outcome;
+
+    fake_pg_reset(100);
+    fake_pg.is_batch_known = true;
+    store_click(2);
+    assert_ok(store_write(store, batch, 100, &outcome, err));
+
+    assert_int_equal(outcome.stored, 2);
+    assert_int_equal(outcome.duplicates, 1);
+    assert_int_equal(outcome.batches_reused, 1);
     store_free(&store);
     batch_free(&batch);
 }
@@ -198,6 +225,7 @@ TESTS(RUN(a_new_batch_is_stored_with_its_position_in_one_transaction),
       RUN(an_event_that_is_there_already_is_a_duplicate_and_marks_its_quarter),
       RUN(of_two_equal_events_in_one_transaction_the_first_counts),
       RUN(a_batch_that_was_stored_before_adds_nothing_but_marks),
+      RUN(no_event_is_lost_when_two_batches_bear_one_number),
       RUN(a_poison_row_is_found_by_halves_and_the_rest_is_stored),
       RUN(a_missing_day_stores_nothing_and_is_said), RUN(a_commit_without_an_answer_is_uncertain),
       RUN(only_an_ad_that_the_gateway_left_open_is_looked_up))
