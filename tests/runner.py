@@ -52,8 +52,8 @@ def tail(output, lines=40):
     return "\n".join(output.splitlines()[-lines:])
 
 
-def build(preset):
-    return one_check(f"build-{preset}", ["tools/build", preset])
+def build(preset, *targets):
+    return one_check(f"build-{preset}", ["tools/build", preset, *targets])
 
 
 def ctest(preset, label):
@@ -100,7 +100,7 @@ STAGES = [
     ("format", "quick full", lambda: one_check("format", ["tests/lint/format"])),
     ("layers", "quick full", lambda: one_check("layers", ["/usr/bin/python3", "tests/lint/layers.py"])),
     ("unit (dev)", "quick full", lambda: ctest("dev", "unit")),
-    ("build (release)", "full", lambda: build("release")),
+    ("build (release)", "full", lambda: build("release", "services", "importer")),
     ("contract", "full", lambda: pytest("contract", ["tests/contract"])),
     ("integration (C)", "full", lambda: ctest("dev", "integration")),
     ("integration", "full", lambda: pytest("integration", ["tests/integration"])),

@@ -9,6 +9,8 @@ to start the product. A stack lives in one directory:
     .run/log/NAME.log      what it wrote
     .run/nats  redis  postgres  gateway      data
 
+RUN_DIR names another directory than .run, for a second stack beside the first.
+
 Every process runs in a session of its own and is ended by pid, checked by its start time, so that
 a reused pid is never hit.
 """
@@ -59,11 +61,11 @@ def port_is_free(port):
             return False
 
 
-def free_port():
-    """A free port outside the range that the kernel hands to outgoing connections."""
+def free_port(taken=()):
+    """A free port outside the range that the kernel hands to outgoing connections, and none of `taken`."""
     for _ in range(200):
         port = 20000 + secrets.randbelow(10000)
-        if port_is_free(port):
+        if port not in taken and port_is_free(port):
             return port
     raise StackError("no free port between 20000 and 30000 on 127.0.0.1")
 
@@ -149,7 +151,7 @@ class Process:
 class Stack:
     """All six processes. `fixed_ports` picks ports; others are preferred or free ones."""
 
-    def __init__(self, directory=ROOT / ".run", binaries=None, fixed_ports=None, prefer_ports=True, env=None):
+    def __init__(self, directory=os.environ.get("RUN_DIR") or ROOT / ".run", binaries=None, fixed_ports=None, prefer_ports=True, env=None):
         self.dir = Path(directory).absolute()
         self.binaries = Path(binaries or os.environ.get("ADLEDGER_BINARIES") or ROOT / "build" / "release")
         self.extra_env = dict(env or {})
@@ -170,7 +172,7 @@ class Stack:
             if port is None:
                 taken = set(settings["ports"].values())
                 usable = prefer_ports and preferred not in taken and port_is_free(preferred)
-                port = preferred if usable or name == "gateway" and prefer_ports else free_port()
+                port = preferred if usable or name == "gateway" and prefer_ports else free_port(taken)
             settings["ports"][name] = int(port)
         path.touch(mode=0o600, exist_ok=True)
         path.write_text(json.dumps(settings, indent=2) + "\n")

@@ -149,7 +149,7 @@ def test_nats_killed_under_load_never_answers_a_false_202(product):
 def test_a_duplicate_is_counted_once_even_by_two_gateways(product):
     from keepalive import Connection
     from product import uuid7
-    product.stack.start_service("gateway", instance="gateway-2", HTTP_PORT=str(second := free_port()), CATALOGUE_FILE="")
+    product.stack.start_service("gateway", instance="gateway-2", HTTP_PORT=str(second := free_port()), CATALOGUE_FILE=str(product.stack.dir / "second.json"))
     wait_until("the second gateway is ready", lambda: product.stack.ready(second))
     product.agree()
     total = product.analytics("ad-003")["total_clicks"]

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from product import CLICK, wait_until
+from product import CLICK, uuid7, wait_until
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 WINDOWS = {"last_1_minute": 60, "last_5_minutes": 300, "last_15_minutes": 900, "last_1_hour": 3600,
@@ -39,13 +39,18 @@ def test_every_window_equals_the_reference_as_time_goes_by(start_product):
     product = start_product()
     product.add_ads(["window"])
     posted = []  # (when, how many), in seconds since the start by the services' clock
+    first = uuid7()  # sent again each time, for as long as an id may be that old
     began = time.monotonic()
+    assert product.post(CLICK, {"ad_id": "window", "event_id": first}).status == 202
+    posted.append((0.0, 1))
 
     for offset, clicks in ((0, 3), (100, 5), (420, 7), (1_500, 11), (5_400, 13), (30_000, 17), (180_000, 19), (500_000, 23), (640_000, 29)):
         if offset:
             move_clock(product, offset)
         for _ in range(clicks):
             assert product.post(CLICK, {"ad_id": "window"}).status == 202
+        again = product.post(CLICK, {"ad_id": "window", "event_id": first})
+        assert again.status == (202 if offset < 86_000 else 422), again.body
         posted.append((offset + time.monotonic() - began, clicks))
         total = sum(count for _, count in posted)
         answer = wait_until("the clicks are counted", lambda: counted(product, total))

@@ -386,6 +386,7 @@ static void send_signal(const struct server *server, int signal_number)
 void server_freeze(const struct server *server)
 {
     send_signal(server, SIGSTOP);
+    waitpid(server->pid, NULL, WUNTRACED); /* until the last of its threads stands still */
 }
 
 void server_thaw(const struct server *server)

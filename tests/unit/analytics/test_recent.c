@@ -10,7 +10,7 @@ static bool add(struct recent *recent, uint64_t number)
     uint8_t id[EVENT_ID_SIZE] = {0};
 
     memcpy(id, &number, sizeof(number));
-    return recent_add(recent, id);
+    return recent_add(recent, id, sizeof(id));
 }
 
 TEST(knows_an_id_again)
