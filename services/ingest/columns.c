@@ -14,6 +14,8 @@ enum {
     OID_UUID = 2950,
 };
 
+enum { EVENT_COLUMNS = 10 };
+
 void columns_init(struct columns *columns)
 {
     *columns = (struct columns){0};
@@ -68,33 +70,54 @@ void columns_heads(struct columns *columns, const struct batch *batch)
     }
 }
 
+/* One array a column, or the same one for all of them: that is a row of COPY. */
+static void add_event(struct pg_array *const to[EVENT_COLUMNS], const struct event *event)
+{
+    pg_array_add_bytes(to[0], event->id, sizeof(event->id));
+    pg_array_add_int16(to[1], (int16_t)event->type);
+    pg_array_add_int16(to[2], (int16_t)event->reason);
+    pg_array_add_int32(to[3], (int32_t)event->flags);
+    pg_array_add_bytes(to[4], event->ad_id, event->ad_id_size);
+    pg_array_add_time_ms(to[5], event->event_at_ms);
+    pg_array_add_time_ms(to[6], event->received_at_ms);
+    if (event->visitor == 0)
+        pg_array_add_null(to[7]);
+    else
+        pg_array_add_int64(to[7], (int64_t)event->visitor);
+    if (event->playback_ms == EVENT_PLAYBACK_ABSENT)
+        pg_array_add_null(to[8]);
+    else
+        pg_array_add_int32(to[8], (int32_t)event->playback_ms);
+    pg_array_add_ip(to[9], event->ip.bytes, event->ip.size);
+}
+
+void columns_copy_events(struct pg_array *copy, const struct batch *batch, const uint32_t *rows,
+                         size_t row_count)
+{
+    struct pg_array *to[EVENT_COLUMNS];
+
+    for (size_t i = 0; i < EVENT_COLUMNS; i++)
+        to[i] = copy;
+    pg_array_reset(copy);
+    for (size_t i = 0; i < row_count; i++) {
+        pg_array_add_row(copy, EVENT_COLUMNS);
+        add_event(to, &batch->rows[rows[i]].event);
+    }
+}
+
 void columns_events(struct columns *columns, const struct batch *batch, const uint32_t *rows,
                     size_t row_count)
 {
-    static const Oid types[] = {OID_UUID,        OID_INT2,        OID_INT2, OID_INT4, OID_TEXT,
-                                OID_TIMESTAMPTZ, OID_TIMESTAMPTZ, OID_INT8, OID_INT4, OID_INET};
-    struct pg_array *array = begin(columns, types, sizeof(types) / sizeof(types[0]));
+    static const Oid types[EVENT_COLUMNS] = {OID_UUID, OID_INT2,        OID_INT2,        OID_INT4,
+                                             OID_TEXT, OID_TIMESTAMPTZ, OID_TIMESTAMPTZ, OID_INT8,
+                                             OID_INT4, OID_INET};
+    struct pg_array *array = begin(columns, types, EVENT_COLUMNS);
+    struct pg_array *to[EVENT_COLUMNS];
 
-    for (size_t i = 0; i < row_count; i++) {
-        const struct event *event = &batch->rows[rows[i]].event;
-
-        pg_array_add_bytes(&array[0], event->id, sizeof(event->id));
-        pg_array_add_int16(&array[1], (int16_t)event->type);
-        pg_array_add_int16(&array[2], (int16_t)event->reason);
-        pg_array_add_int32(&array[3], (int32_t)event->flags);
-        pg_array_add_bytes(&array[4], event->ad_id, event->ad_id_size);
-        pg_array_add_time_ms(&array[5], event->event_at_ms);
-        pg_array_add_time_ms(&array[6], event->received_at_ms);
-        if (event->visitor == 0)
-            pg_array_add_null(&array[7]);
-        else
-            pg_array_add_int64(&array[7], (int64_t)event->visitor);
-        if (event->playback_ms == EVENT_PLAYBACK_ABSENT)
-            pg_array_add_null(&array[8]);
-        else
-            pg_array_add_int32(&array[8], (int32_t)event->playback_ms);
-        pg_array_add_ip(&array[9], event->ip.bytes, event->ip.size);
-    }
+    for (size_t i = 0; i < EVENT_COLUMNS; i++)
+        to[i] = &array[i];
+    for (size_t i = 0; i < row_count; i++)
+        add_event(to, &batch->rows[rows[i]].event);
 }
 
 void columns_sums(struct columns *columns, const struct fold *sums)

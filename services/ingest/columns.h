@@ -28,6 +28,9 @@ void columns_free(struct columns *columns);
 void columns_heads(struct columns *columns, const struct batch *batch);
 void columns_events(struct columns *columns, const struct batch *batch, const uint32_t *rows,
                     size_t row_count);
+/* The same as rows for COPY; pg_array_copy ends them. */
+void columns_copy_events(struct pg_array *copy, const struct batch *batch, const uint32_t *rows,
+                         size_t row_count);
 void columns_sums(struct columns *columns, const struct fold *sums);
 void columns_marks(struct columns *columns, const struct fold *marks);
 /* New batches whose row does not say what became of their events. */

@@ -120,6 +120,8 @@ static void count_outcome(const struct store_outcome *outcome)
     ingest_count(METRIC_ingest_duplicates_total, (int64_t)outcome->duplicates);
     ingest_count(METRIC_ingest_batches_repeated_total, (int64_t)outcome->batches_seen);
     ingest_count(METRIC_ingest_batches_reused_total, (int64_t)outcome->batches_reused);
+    ingest_count_by(METRIC_ingest_stored_by_total, outcome->way, 1);
+    ingest_count(METRIC_ingest_copies_refused_total, outcome->is_copy_refused);
     if (outcome->batches_reused > 0)
         log_error("batch_number_reused",
                   "batches=%llu why=\"two batches bear one number: the "

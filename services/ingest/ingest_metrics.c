@@ -3,12 +3,14 @@
 #include "base/breaker.h"
 #include "batch.h"
 #include "runtime/metrics.h"
+#include "store.h"
 
 #include <assert.h>
 #include <stdio.h>
 
 static const char *const ingest_result_names[RESULT_COUNT + 1] = {"stored",    "lost",   "no_day",
                                                                   "uncertain", "failed", NULL};
+static const char *const ingest_way_names[STORE_WAY_COUNT + 1] = {"copy", "insert", "halves", NULL};
 /* Filled at the start: only the partitions that there are become series. */
 static const char *ingest_breaker_reasons[BREAKER_REASON_COUNT + 1];
 static char partition_texts[INGEST_PARTITIONS_MAX][4];

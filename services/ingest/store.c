@@ -5,6 +5,9 @@
 #include "columns.h"
 #include "event/event_id.h"
 #include "fold.h"
+#include "pace.h"
+#include "repeats.h"
+#include "runtime/clock.h"
 #include "store_sql.h"
 #include "sums.h"
 
@@ -14,6 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What the database found wrong with the events of an attempt. */
+enum fault {
+    FAULT_NONE,
+    FAULT_REPEAT, /* COPY met one that is there already */
+    FAULT_ROW,    /* the data of one of them */
+};
+
 enum { PARAMS_MAX = 24, RANGES_MAX = 64, INT8_TEXT_SIZE = 24 };
 
 struct store {
@@ -21,17 +31,22 @@ struct store {
     uint32_t partition;
     struct columns first, second, third; /* of one statement, in the order of its parameters */
     struct fold quarters, totals, marks;
-    uint32_t *rows; /* indexes of the rows that go into the INSERT */
+    struct pg_array copy;
+    struct repeats repeats;
+    struct pace pace;
+    uint32_t *rows; /* indexes of the rows that are sent */
     size_t row_count, row_capacity;
-    bool is_insert_refused; /* the last failure was the INSERT of events, by its data */
+    enum fault fault; /* by the last attempt */
 };
 
 /* The transaction, top to bottom; the definitions follow in this order. */
-static bool attempt(struct store *self, struct batch *batch, uint64_t expected, bool is_careful,
+static bool attempt(struct store *self, struct batch *batch, uint64_t expected, enum store_way way,
                     struct store_outcome *out, struct error *err);
 static bool claim(struct store *self, struct batch *batch, uint64_t expected, bool *out_moved,
                   struct error *err);
-static bool choose_rows(struct store *self, const struct batch *batch, struct error *err);
+static bool choose_rows(struct store *self, struct batch *batch, enum store_way way,
+                        struct error *err);
+static bool copy(struct store *self, struct batch *batch, struct error *err);
 static bool insert(struct store *self, struct batch *batch, size_t from, size_t count,
                    struct error *err);
 static bool insert_by_halves(struct store *self, struct batch *batch, struct error *err);
@@ -50,6 +65,9 @@ struct store *store_new(struct pg *pg, uint32_t partition)
     columns_init(&self->first);
     columns_init(&self->second);
     columns_init(&self->third);
+    pg_array_init(&self->copy, 0);
+    repeats_init(&self->repeats, (uint64_t)clock_now_us());
+    pace_init(&self->pace);
     fold_init(&self->quarters);
     fold_init(&self->totals);
     fold_init(&self->marks);
@@ -65,6 +83,8 @@ void store_free(struct store **store)
     columns_free(&self->first);
     columns_free(&self->second);
     columns_free(&self->third);
+    pg_array_free(&self->copy);
+    repeats_free(&self->repeats);
     fold_free(&self->quarters);
     fold_free(&self->totals);
     fold_free(&self->marks);
@@ -109,11 +129,23 @@ bool store_first_position(struct store *self, uint64_t position, struct error *e
 bool store_write(struct store *self, struct batch *batch, uint64_t expected,
                  struct store_outcome *out, struct error *err)
 {
+    enum store_way way = pace_may_copy(&self->pace) ? STORE_BY_COPY : STORE_BY_INSERT;
+    bool is_copy_refused = false;
+    bool is_done = false;
+
     batch_seal(batch);
-    self->is_insert_refused = false;
-    if (attempt(self, batch, expected, false, out, err))
-        return true;
-    if (self->is_insert_refused && attempt(self, batch, expected, true, out, err))
+    is_done = attempt(self, batch, expected, way, out, err);
+    is_copy_refused = self->fault == FAULT_REPEAT;
+    if (is_copy_refused) {
+        pace_refuse(&self->pace);
+        is_done = attempt(self, batch, expected, STORE_BY_INSERT, out, err);
+    }
+    if (self->fault == FAULT_ROW)
+        is_done = attempt(self, batch, expected, STORE_BY_HALVES, out, err);
+    out->is_copy_refused = is_copy_refused;
+    if (is_done && out->verdict == STORE_DONE)
+        pace_settle(&self->pace, out->way == STORE_BY_COPY);
+    if (is_done)
         return true;
     /* No row is to blame for the other statements: whatever they were refused is our mistake. */
     if (err->kind == ERROR_INVALID)
@@ -121,32 +153,56 @@ bool store_write(struct store *self, struct batch *batch, uint64_t expected,
     return error_wrap(err, "store");
 }
 
+/* A batch that was filed before: its events are most likely there. */
+static bool has_seen_batch(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->head_count; i++)
+        if (batch->heads[i].is_filed && !batch->heads[i].is_new)
+            return true;
+    return false;
+}
+
+static bool put_events(struct store *self, struct batch *batch, enum store_way way,
+                       struct error *err)
+{
+    switch (way) {
+    case STORE_BY_COPY:
+        return copy(self, batch, err);
+    case STORE_BY_INSERT:
+        return insert(self, batch, 0, self->row_count, err);
+    case STORE_BY_HALVES:
+        return insert_by_halves(self, batch, err);
+    case STORE_WAY_COUNT:
+        break;
+    }
+    return error_set(err, ERROR_INTERNAL, "no such way to put events");
+}
+
 /* The statements inside the transaction; *out_moved false: the position was not where expected. */
-static bool run(struct store *self, struct batch *batch, uint64_t expected, bool is_careful,
+static bool run(struct store *self, struct batch *batch, uint64_t expected, enum store_way *way,
                 bool *out_moved, struct error *err)
 {
     if (!claim(self, batch, expected, out_moved, err))
         return false;
     if (!*out_moved)
         return true;
-    if (!choose_rows(self, batch, err))
-        return false;
-    if (is_careful ? !insert_by_halves(self, batch, err)
-                   : !insert(self, batch, 0, self->row_count, err))
-        return false;
-    return sum(self, batch, err) && tell(self, batch, err);
+    if (*way == STORE_BY_COPY && has_seen_batch(batch))
+        *way = STORE_BY_INSERT;
+    return choose_rows(self, batch, *way, err) && put_events(self, batch, *way, err) &&
+           sum(self, batch, err) && tell(self, batch, err);
 }
 
-static bool attempt(struct store *self, struct batch *batch, uint64_t expected, bool is_careful,
+static bool attempt(struct store *self, struct batch *batch, uint64_t expected, enum store_way way,
                     struct store_outcome *out, struct error *err)
 {
     bool has_moved = false;
 
     *out = (struct store_outcome){.verdict = STORE_LOST};
+    self->fault = FAULT_NONE;
     batch_begin_attempt(batch);
     if (!pg_begin(self->pg, "", err))
         return false;
-    if (!run(self, batch, expected, is_careful, &has_moved, err)) {
+    if (!run(self, batch, expected, &way, &has_moved, err)) {
         /* 23514 without a constraint, which pg tells apart: no partition takes the row. */
         bool is_day_missing =
             err->kind == ERROR_INTERNAL && strcmp(pg_sqlstate(self->pg), "23514") == 0;
@@ -159,6 +215,7 @@ static bool attempt(struct store *self, struct batch *batch, uint64_t expected, 
         pg_rollback(self->pg);
         return true;
     }
+    out->way = way;
     report(batch, out); /* before the COMMIT: after one without an answer it is still asked for */
     return pg_commit(self->pg, err);
 }
@@ -206,7 +263,8 @@ static bool claim(struct store *self, struct batch *batch, uint64_t expected, bo
  * Every row that is not dead. Those of a batch that was filed before are offered as well: a replay
  * adds nothing, and should two batches ever bear one number, no event of the second is lost.
  */
-static bool choose_rows(struct store *self, const struct batch *batch, struct error *err)
+static bool choose_rows(struct store *self, struct batch *batch, enum store_way way,
+                        struct error *err)
 {
     if (self->row_capacity < batch->row_count) {
         uint32_t *rows = realloc(self->rows, batch->row_capacity * sizeof(*rows));
@@ -220,6 +278,32 @@ static bool choose_rows(struct store *self, const struct batch *batch, struct er
     for (size_t i = 0; i < batch->row_count; i++)
         if (batch->rows[i].fate == ROW_PENDING)
             self->rows[self->row_count++] = (uint32_t)i;
+    return way != STORE_BY_COPY ||
+           repeats_leave_out(&self->repeats, batch, self->rows, &self->row_count, err);
+}
+
+/* Without an error, every row that was sent was inserted. */
+static bool copy(struct store *self, struct batch *batch, struct error *err)
+{
+    const char *bytes = NULL;
+    size_t size_bytes = 0;
+
+    if (self->row_count == 0)
+        return true;
+    columns_copy_events(&self->copy, batch, self->rows, self->row_count);
+    if (!pg_array_copy(&self->copy, &bytes, &size_bytes, err))
+        return false;
+    if (!pg_copy(self->pg, sql_copy, bytes, size_bytes, err)) {
+        if (err->kind == ERROR_INVALID)
+            self->fault = strcmp(pg_sqlstate(self->pg), "23505") == 0 ? FAULT_REPEAT : FAULT_ROW;
+        return error_wrap(err, "copy");
+    }
+    for (size_t i = 0; i < self->row_count; i++) {
+        struct batch_row *row = &batch->rows[self->rows[i]];
+
+        row->fate = ROW_STORED;
+        batch->heads[row->head].stored++;
+    }
     return true;
 }
 
@@ -265,7 +349,7 @@ static bool insert(struct store *self, struct batch *batch, size_t from, size_t 
     if (!columns_params(&self->first, params, err))
         return false;
     if (!pg_query(self->pg, "insert", sql_insert, params, (int)self->first.count, &result, err)) {
-        self->is_insert_refused = err->kind == ERROR_INVALID;
+        self->fault = err->kind == ERROR_INVALID ? FAULT_ROW : FAULT_NONE;
         return error_wrap(err, "insert");
     }
     if (!settle_rows(self, batch, from, count, result))

@@ -6,10 +6,12 @@
  * Errors:  ERROR_UNCERTAIN when the COMMIT was not answered: read the position again, it tells.
  *          Rows that the database refuses (ERROR_INVALID inside) are no error: they are found by
  *          halving and become dead letters. ERROR_INTERNAL is a broken deployment.
+ *          A COPY that meets an event that is there already is undone, and INSERT does it.
  * Memory:  borrows the connection; owns the arrays that it fills again and again.
  * Threads: one owner thread.
  *
- *   BEGIN -> claim -> insert -> sum -> tell (only when something was not inserted) -> COMMIT
+ *   BEGIN -> claim -> copy or insert -> sum -> tell (only when something was not inserted) ->
+ * COMMIT
  */
 #pragma once
 
@@ -25,8 +27,18 @@ enum store_verdict {
     STORE_NO_DAY, /* a day has no partition: make it and try again; nothing was stored */
 };
 
+/* How the events go in. */
+enum store_way {
+    STORE_BY_COPY,   /* fast; refused as a whole when one of them is there already */
+    STORE_BY_INSERT, /* tells those that were there from those that were not */
+    STORE_BY_HALVES, /* the same in parts, to find the rows that the database refuses */
+    STORE_WAY_COUNT,
+};
+
 struct store_outcome {
     enum store_verdict verdict;
+    enum store_way way;
+    bool is_copy_refused; /* COPY was tried, and undone */
     uint64_t stored, duplicates, batches_seen;
     uint64_t batches_reused; /* a number seen before, with events that were not */
     uint64_t letters[LETTER_CODE_COUNT];

@@ -2,7 +2,8 @@
  * store_sql.h — the statements of one transaction, in the order they run
  *
  *   claim    moves the position by compare-and-set and files the batches, in one round trip
- *   insert   the events; the primary key takes those that were not there before
+ *   copy     the events, when none of them is there already: it fails on the first that is
+ *   insert   the events otherwise; the primary key takes those that were not there before
  *   sum      adds the folded counts of what was really inserted to the rollups
  *   tell     only when something was not inserted: marks, corrections, dead letters
  *
@@ -27,6 +28,11 @@ static const char sql_claim[] =
     "  WHERE EXISTS (SELECT FROM moved)"
     "  ON CONFLICT DO NOTHING RETURNING seq"
     ") SELECT true, seq FROM moved UNION ALL SELECT false, seq FROM filed";
+
+/* columns_copy_events */
+static const char sql_copy[] =
+    "COPY events (event_id, type, reason, flags, ad_id, event_at, received_at, visitor,"
+    "             playback_ms, ip) FROM STDIN BINARY";
 
 /* 1-10 columns_events. The ids come back in the order they went in. */
 static const char sql_insert[] =

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A statement's way: ready -> prepare (once) -> send -> flush -> collect -> judge. */
+/* A statement's way: ready -> prepare (once) -> send -> flush -> collect -> conclude. */
 static bool ready(struct pg *pg, struct error *err);
 static bool prepare(struct pg *pg, const char *name, const char *sql, const struct pg_param *params,
                     int param_count, struct error *err);
@@ -20,8 +20,12 @@ static bool finish(struct pg *pg, enum error_kind when_lost, PGresult **out_resu
                    struct error *err);
 static bool flush(struct pg *pg, int64_t deadline_ms);
 static bool collect(struct pg *pg, int64_t deadline_ms, PGresult **out_result);
+static bool conclude(struct pg *pg, const PGresult *result, enum error_kind when_lost,
+                     struct error *err);
 static bool judge(struct pg *pg, const PGresult *result, enum error_kind when_lost,
                   struct error *err);
+
+enum { COPY_CHUNK_SIZE = 64 << 10 };
 
 struct pg *pg_new(const struct pg_options *options)
 {
@@ -151,27 +155,19 @@ static bool send_query(struct pg *pg, const char *name, const char *sql,
     return PQsendQueryParams(pg->connection, sql, param_count, types, values, sizes, formats, 0);
 }
 
-/* Takes what was sent to its end within query_ms; a connection without an answer is dropped. */
+/* Takes what was sent to its end within query_ms. */
 static bool finish(struct pg *pg, enum error_kind when_lost, PGresult **out_result,
                    struct error *err)
 {
     int64_t deadline_ms = clock_now_ms() + pg->options.query_ms;
     AUTO(pg_result_clear) PGresult *result = NULL;
-    bool is_done = flush(pg, deadline_ms) && collect(pg, deadline_ms, &result);
 
-    if (is_done && judge(pg, result, when_lost, err)) {
-        *out_result = TAKE(result);
-        clients_count_result(METRIC_pg_statements_total, ERROR_NONE);
-        return true;
-    }
-    if (!is_done && PQstatus(pg->connection) == CONNECTION_OK)
-        error_set(err, when_lost, "pg: no answer within %d ms", pg->options.query_ms);
-    else if (!is_done)
-        (void)pg_error_of_connection(pg, when_lost, err);
-    if (!is_done || !pg_is_connected(pg) || pg_error_ends_connection(pg->sqlstate))
-        pg_connect_drop(pg);
-    clients_count_result(METRIC_pg_statements_total, err->kind);
-    return false;
+    if (flush(pg, deadline_ms))
+        (void)collect(pg, deadline_ms, &result); /* result stays NULL when that fails */
+    if (!conclude(pg, result, when_lost, err))
+        return false;
+    *out_result = TAKE(result);
+    return true;
 }
 
 /* While we still write, the server may write too: not reading could stop both. */
@@ -237,6 +233,24 @@ static bool collect(struct pg *pg, int64_t deadline_ms, PGresult **out_result)
     return *out_result != NULL;
 }
 
+/* The end of every statement; result NULL: no answer came, and the connection is dropped. */
+static bool conclude(struct pg *pg, const PGresult *result, enum error_kind when_lost,
+                     struct error *err)
+{
+    if (result != NULL && judge(pg, result, when_lost, err)) {
+        clients_count_result(METRIC_pg_statements_total, ERROR_NONE);
+        return true;
+    }
+    if (result == NULL && PQstatus(pg->connection) == CONNECTION_OK)
+        error_set(err, when_lost, "pg: no answer within %d ms", pg->options.query_ms);
+    else if (result == NULL)
+        (void)pg_error_of_connection(pg, when_lost, err);
+    if (result == NULL || !pg_is_connected(pg) || pg_error_ends_connection(pg->sqlstate))
+        pg_connect_drop(pg);
+    clients_count_result(METRIC_pg_statements_total, err->kind);
+    return false;
+}
+
 static bool judge(struct pg *pg, const PGresult *result, enum error_kind when_lost,
                   struct error *err)
 {
@@ -244,9 +258,44 @@ static bool judge(struct pg *pg, const PGresult *result, enum error_kind when_lo
         return true;
     if (is_copy(result)) {
         pg_connect_drop(pg);
-        return error_set(err, ERROR_INTERNAL, "pg: COPY needs pg_raw");
+        return error_set(err, ERROR_INTERNAL,
+                         "pg: COPY needs pg_copy, and goes to the server only");
     }
     return pg_error_of_result(pg, result, when_lost, err);
+}
+
+/* In pieces, so that libpq's buffer stays small; what the server says meanwhile waits in libpq. */
+static bool put(struct pg *pg, const char *bytes, size_t size_bytes, int64_t deadline_ms)
+{
+    while (size_bytes > 0) {
+        size_t piece = size_bytes < COPY_CHUNK_SIZE ? size_bytes : COPY_CHUNK_SIZE;
+
+        if (PQputCopyData(pg->connection, bytes, (int)piece) != 1 || !flush(pg, deadline_ms))
+            return false;
+        bytes += piece;
+        size_bytes -= piece;
+    }
+    return PQputCopyEnd(pg->connection, NULL) == 1 && flush(pg, deadline_ms);
+}
+
+bool pg_copy(struct pg *pg, const char *sql, const char *bytes, size_t size_bytes,
+             struct error *err)
+{
+    int64_t deadline_ms = 0;
+    AUTO(pg_result_clear) PGresult *begun = NULL;
+    AUTO(pg_result_clear) PGresult *ended = NULL;
+
+    if (!ready(pg, err))
+        return false;
+    deadline_ms = clock_now_ms() + pg->options.query_ms;
+    if (PQsendQuery(pg->connection, sql) == 1 && flush(pg, deadline_ms))
+        (void)collect(pg, deadline_ms, &begun);
+    if (begun == NULL || PQresultStatus(begun) != PGRES_COPY_IN)
+        return conclude(pg, begun, ERROR_UNAVAILABLE, err) &&
+               error_set(err, ERROR_INTERNAL, "pg: no COPY FROM STDIN: %s", sql);
+    if (put(pg, bytes, size_bytes, deadline_ms))
+        (void)collect(pg, deadline_ms, &ended);
+    return conclude(pg, ended, ERROR_UNAVAILABLE, err);
 }
 
 bool pg_run_script(struct pg *pg, const char *sql, struct error *err)

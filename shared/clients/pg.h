@@ -2,13 +2,18 @@
  * pg.h — PostgreSQL, never waiting longer than it was told
  *
  * Why:     PQexec on a frozen server hangs in spite of statement_timeout. Every call here sends
- *          without blocking, polls the socket with a deadline, cancels and drops the connection.
- * Errors:  by SQLSTATE: 22, 21000 and 23 with a constraint name are ERROR_INVALID; 25006, 28, 3D,
- *          42 and 23514 without a constraint (a missing partition) are ERROR_INTERNAL;
- *          everything else ERROR_UNAVAILABLE. A connection lost while COMMIT is under way is
- *          ERROR_UNCERTAIN. pg_sqlstate tells the code of the last failure.
- * Threads: one owner thread a struct pg. It reconnects by itself on the next call after a loss;
- *          prepared statements are made again.
+ *          without blocking, polls the socket with a deadline and then drops the connection. It
+ *          does not call PQcancel, which would wait for the frozen server, too: a server that is
+ *          merely slow stops an orphaned statement by itself (client_connection_check_interval).
+ * Errors:  by SQLSTATE: 22, 21000 and 23 are ERROR_INVALID; 25006, 28, 3D, 42 and 23514 without a
+ *          constraint's name (a missing partition) are ERROR_INTERNAL; everything else is
+ *          ERROR_UNAVAILABLE. A connection lost while COMMIT is under way is ERROR_UNCERTAIN.
+ *          pg_sqlstate tells the code of the last failure.
+ * Limits:  128 named statements a connection, 64 parameters a statement. Only the look-up of the
+ *          host's name is outside the deadlines: it is libpq's and blocks.
+ * Threads: one owner thread a struct pg. It reconnects by itself on the next call after a loss and
+ *          prepares its statements again, but never inside a transaction: after a loss there every
+ *          call fails until pg_rollback, pg_commit or pg_begin.
  */
 #pragma once
 
@@ -53,6 +58,13 @@ MUST_CHECK bool pg_query(struct pg *pg, const char *name, const char *sql,
 /* Several statements in one simple-protocol string, no parameters: migrations. */
 MUST_CHECK bool pg_script(struct pg *pg, const char *sql, struct error *err);
 
+/*
+ * Feeds bytes to a COPY ... FROM STDIN within the deadline of one statement. After a failure the
+ * connection is what it would be after pg_query: usable when the server refused, else dropped.
+ */
+MUST_CHECK bool pg_copy(struct pg *pg, const char *sql, const char *bytes, size_t size_bytes,
+                        struct error *err);
+
 MUST_CHECK bool
 pg_begin(struct pg *pg, const char *mode,
          struct error *err); /* mode "" or "ISOLATION LEVEL REPEATABLE READ READ ONLY" */
@@ -61,7 +73,7 @@ void pg_rollback(struct pg *pg); /* best effort; drops the connection when even 
 
 void pg_set_query_ms(struct pg *pg, int query_ms);
 const char *pg_sqlstate(const struct pg *pg); /* of the last failure; "" when it was no SQL error */
-PGconn *pg_raw(struct pg *pg);                /* borrowed; for LISTEN and COPY */
+PGconn *pg_raw(struct pg *pg);                /* borrowed; for LISTEN */
 void pg_result_clear(PGresult **result);
 
 /* Waits up to wait_ms for a notification on a LISTENed channel; true: one came (it is consumed). */
@@ -89,3 +101,13 @@ void pg_array_add_time_ms(struct pg_array *array, int64_t at_ms); /* timestamptz
 void pg_array_add_ip(struct pg_array *array, const uint8_t *bytes,
                      size_t size_bytes); /* inet; 0: NULL */
 MUST_CHECK bool pg_array_param(struct pg_array *array, struct pg_param *out, struct error *err);
+
+/*
+ * The same bytes as rows for COPY ... FROM STDIN BINARY: a field of a row has the form of an
+ * array's element, so between two rows the functions above add fields. One pg_array is one or the
+ * other.
+ */
+void pg_array_add_row(struct pg_array *array, int16_t field_count);
+/* Ends the rows; *out_bytes is a view. ERROR_LIMIT: no memory. */
+MUST_CHECK bool pg_array_copy(struct pg_array *array, const char **out_bytes,
+                              size_t *out_size_bytes, struct error *err);

@@ -10,6 +10,13 @@
  * then each element as int32 size (-1: NULL) and its bytes. All big-endian.
  */
 enum { HEADER_SIZE = 20, FIRST_CAPACITY = 1024 };
+/*
+ * PostgreSQL's binary COPY: a header; each row as int16 fields and the fields in the form of array
+ * elements; int16 -1 as the end. The header (signature, no flags, no extension) takes the end of
+ * the room that an array's has.
+ */
+enum { COPY_HEADER_SIZE = 19 };
+static const char copy_header[COPY_HEADER_SIZE] = "PGCOPY\n\377\r\n";
 enum { PG_INET_V4 = 2, PG_INET_V6 = 3 }; /* PGSQL_AF_INET, PGSQL_AF_INET6 */
 
 /* Microseconds from 1970-01-01 to PostgreSQL's epoch, 2000-01-01. */
@@ -167,5 +174,33 @@ bool pg_array_param(struct pg_array *array, struct pg_param *out, struct error *
     out->size_bytes = (int)(array->count > 0 ? array->size : 12);
     out->is_binary = true;
     out->type = 0;
+    return true;
+}
+
+static void add_int16_bare(struct pg_array *array, uint16_t value)
+{
+    char *at = grow(array, sizeof(value));
+
+    if (at != NULL)
+        put_big_endian(at, value, sizeof(value));
+}
+
+void pg_array_add_row(struct pg_array *array, int16_t field_count)
+{
+    add_int16_bare(array, (uint16_t)field_count);
+}
+
+bool pg_array_copy(struct pg_array *array, const char **out_bytes, size_t *out_size_bytes,
+                   struct error *err)
+{
+    char *start = NULL;
+
+    add_int16_bare(array, UINT16_MAX);
+    if (array->failed)
+        return error_set(err, ERROR_LIMIT, "pg: no memory for rows with %d fields", array->count);
+    start = array->bytes + HEADER_SIZE - COPY_HEADER_SIZE;
+    memcpy(start, copy_header, COPY_HEADER_SIZE);
+    *out_bytes = start;
+    *out_size_bytes = array->size - (HEADER_SIZE - COPY_HEADER_SIZE);
     return true;
 }

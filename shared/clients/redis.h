@@ -3,9 +3,13 @@
  *
  * Errors:  a timeout or a lost connection is ERROR_UNCERTAIN for a command that was sent, else
  *          ERROR_UNAVAILABLE; an error reply is ERROR_UNAVAILABLE for LOADING, OOM, READONLY, BUSY,
- * TRYAGAIN, CLUSTERDOWN, MASTERDOWN and ERROR_INTERNAL otherwise. After either kind of loss the
- * context is thrown away and made again by the next call (AUTH and SELECT included). Threads: one
- * owner thread a struct redis. The gateway's loops use hiredis on h2o's loop instead.
+ *          TRYAGAIN, CLUSTERDOWN, MASTERDOWN, MISCONF and NOREPLICAS, and ERROR_INTERNAL otherwise.
+ *          After a loss the context is thrown away and made again by the next call (AUTH and SELECT
+ *          included).
+ * Limits:  no TLS: stunnel or a sidecar goes between. Only the look-up of the host's name is
+ *          outside the deadlines.
+ * Threads: one owner thread a struct redis; a struct redis_script may be shared. The gateway's
+ *          loops use hiredis on h2o's loop instead.
  */
 #pragma once
 

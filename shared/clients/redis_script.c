@@ -42,8 +42,7 @@ static bool is_forgotten(const struct error *err)
     return strncmp(err->text, reply, sizeof(reply) - 1) == 0;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): the parts of a script's call, none of them a luxury.
- */
+/* NOLINTNEXTLINE(readability-function-size): eight parts of a call, none of them a luxury. */
 bool redis_eval(struct redis *redis, struct redis_script *script, int key_count, int argc,
                 const char **argv, const size_t *argv_sizes, redisReply **out_reply,
                 struct error *err)

@@ -318,6 +318,136 @@ TEST(copy_is_refused_and_the_connection_stays_usable)
     assert_string_equal(value_of(pg, "SELECT 7", text, err), "7");
 }
 
+static const char copy_sql[] = "COPY t (id, n) FROM STDIN BINARY";
+
+/* Rows (first, 1) .. (last, 1) in binary, to be freed by pg_array_free. */
+static struct pg_array rows_of(int32_t first, int32_t last)
+{
+    struct pg_array rows;
+
+    pg_array_init(&rows, 0);
+    for (int32_t id = first; id <= last; id++) {
+        pg_array_add_row(&rows, 2);
+        pg_array_add_int32(&rows, id);
+        pg_array_add_int32(&rows, 1);
+    }
+    return rows;
+}
+
+static bool copy_rows(struct pg *pg, int32_t first, int32_t last, struct error *err)
+{
+    AUTO(pg_array_free) struct pg_array rows = rows_of(first, last);
+    const char *bytes = NULL;
+    size_t size_bytes = 0;
+
+    return pg_array_copy(&rows, &bytes, &size_bytes, err) &&
+           pg_copy(pg, copy_sql, bytes, size_bytes, err);
+}
+
+TEST(rows_are_copied_however_many)
+{
+    AUTO(pg_close) struct pg *pg = pg_on(postgres());
+    char text[64];
+
+    make_tables(pg, err);
+    pg_set_query_ms(pg, 20000);
+    assert_ok(copy_rows(pg, 1, 0, err));
+    assert_ok(copy_rows(pg, 1, 200000, err));
+    assert_string_equal(value_of(pg, "SELECT count(*) || ' ' || max(id) FROM t", text, err),
+                        "200000 200000");
+}
+
+TEST(binary_rows_arrive_as_they_were_given)
+{
+    AUTO(pg_close) struct pg *pg = pg_on(postgres());
+    AUTO(pg_array_free) struct pg_array rows;
+    static const uint8_t v4[] = {192, 0, 2, 1};
+    const char *bytes = NULL;
+    size_t size_bytes = 0;
+    char text[64];
+
+    pg_array_init(&rows, 0);
+    pg_array_add_row(&rows, 5);
+    pg_array_add_int16(&rows, -2);
+    pg_array_add_bytes(&rows, "xy", 2);
+    pg_array_add_null(&rows);
+    pg_array_add_time_ms(&rows, INT64_C(1767225600123));
+    pg_array_add_ip(&rows, v4, sizeof(v4));
+    assert_ok(pg_array_copy(&rows, &bytes, &size_bytes, err));
+    assert_ok(
+        pg_script(pg, "CREATE TEMP TABLE v(a int2, b text, c int8, d timestamptz, e inet)", err));
+    assert_ok(pg_copy(pg, "COPY v FROM STDIN BINARY", bytes, size_bytes, err));
+    assert_string_equal(
+        value_of(pg, "SELECT concat_ws('|', a, b, c IS NULL, d, e) FROM v", text, err),
+        "-2|xy|t|2026-01-01 00:00:00.123+00|192.0.2.1");
+}
+
+TEST(a_refused_copy_has_its_sqlstate_and_stores_nothing)
+{
+    AUTO(pg_close) struct pg *pg = pg_on(postgres());
+    char text[64];
+
+    make_tables(pg, err);
+    pg_set_query_ms(pg, 20000);
+    assert_ok(copy_rows(pg, 100, 100, err));
+    assert_fails(ERROR_INVALID, copy_rows(pg, 1, 200000, err));
+    assert_string_equal(pg_sqlstate(pg), "23505");
+    assert_true(pg_is_connected(pg));
+    assert_string_equal(value_of(pg, "SELECT count(*) FROM t", text, err), "1");
+    assert_fails(ERROR_INTERNAL, pg_copy(pg, "COPY nothing FROM STDIN", "", 0, err));
+    assert_string_equal(pg_sqlstate(pg), "42P01");
+    assert_fails(ERROR_INTERNAL, pg_copy(pg, "SELECT 1", "", 0, err));
+    assert_fails(ERROR_INTERNAL, pg_copy(pg, "COPY t TO STDOUT", "", 0, err));
+    assert_string_equal(value_of(pg, "SELECT 7", text, err), "7");
+}
+
+TEST(a_copy_to_a_missing_partition_is_a_broken_deployment)
+{
+    AUTO(pg_close) struct pg *pg = pg_on(postgres());
+
+    make_tables(pg, err);
+    assert_fails(ERROR_INTERNAL, pg_copy(pg, "COPY parted FROM STDIN", "1\n", 2, err));
+    assert_string_equal(pg_sqlstate(pg), "23514");
+    assert_true(pg_is_connected(pg));
+}
+
+TEST(a_copy_that_the_server_stops_reading_ends_at_its_deadline)
+{
+    AUTO(pg_close) struct pg *pg = pg_on(postgres());
+    AUTO(pg_close) struct pg *other = pg_on(postgres());
+    char text[64];
+    int64_t start_ms;
+
+    make_tables(pg, err);
+    assert_ok(copy_rows(pg, 1, 1, err));
+    /* The uncommitted row makes the COPY wait in its first pieces; far more is still to be sent. */
+    assert_ok(pg_begin(other, "", err));
+    assert_ok(copy_rows(other, 5, 5, err));
+    start_ms = clock_now_ms();
+    assert_fails(ERROR_UNAVAILABLE, copy_rows(pg, 2, 1000000, err));
+    assert_in_range(clock_now_ms() - start_ms, QUERY_MS - 10, QUERY_MS + 500);
+    assert_false(pg_is_connected(pg));
+    pg_rollback(other);
+    assert_string_equal(value_of(pg, "SELECT 7", text, err), "7");
+}
+
+TEST(a_frozen_server_never_holds_a_copy_past_its_deadline)
+{
+    AUTO(pg_close) struct pg *pg = pg_on(postgres());
+    int64_t start_ms;
+
+    make_tables(pg, err);
+    assert_ok(pg_begin(pg, "", err));
+    server_freeze(postgres());
+    start_ms = clock_now_ms();
+    assert_fails(ERROR_UNAVAILABLE, copy_rows(pg, 1, 10, err));
+    assert_in_range(clock_now_ms() - start_ms, QUERY_MS - 10, QUERY_MS + 500);
+    assert_fails(ERROR_UNAVAILABLE, copy_rows(pg, 1, 10, err)); /* the transaction is gone */
+    server_thaw(postgres());
+    pg_rollback(pg);
+    assert_ok(copy_rows(pg, 1, 10, err));
+}
+
 TEST(a_killed_server_is_found_again)
 {
     AUTO(pg_close) struct pg *pg = pg_on(postgres());
@@ -343,4 +473,10 @@ TESTS(RUN(connects_by_itself_and_runs_named_and_unnamed_statements),
       RUN(a_failed_transaction_does_not_pretend_to_commit),
       RUN(a_statement_whose_table_changed_works_at_the_second_try),
       RUN(a_large_parameter_and_a_large_answer_pass), RUN(notifications_wake_the_one_who_listens),
-      RUN(copy_is_refused_and_the_connection_stays_usable), RUN(a_killed_server_is_found_again))
+      RUN(copy_is_refused_and_the_connection_stays_usable), RUN(rows_are_copied_however_many),
+      RUN(binary_rows_arrive_as_they_were_given),
+      RUN(a_refused_copy_has_its_sqlstate_and_stores_nothing),
+      RUN(a_copy_to_a_missing_partition_is_a_broken_deployment),
+      RUN(a_copy_that_the_server_stops_reading_ends_at_its_deadline),
+      RUN(a_frozen_server_never_holds_a_copy_past_its_deadline),
+      RUN(a_killed_server_is_found_again))

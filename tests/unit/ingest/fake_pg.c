@@ -9,6 +9,7 @@
 
 enum {
     ARRAY_HEADER = 20,
+    COPY_HEADER = 19,
     ELEMENT_SIZE = 4 + EVENT_ID_SIZE,
     SEQ_PARAM = 7,
     MARKS_PARAM = 1,
@@ -112,18 +113,26 @@ static bool refuse(enum error_kind kind, const char *sqlstate, struct error *err
     return error_set(err, kind, "pg: refused with %s", sqlstate);
 }
 
-static bool answer_insert(const struct pg_param *params, PGresult **out, struct error *err)
+/* What stands in the way of events however they come. */
+static bool refuse_events(struct error *err)
 {
-    const char *element = params[0].value + ARRAY_HEADER;
-    int count = array_count(&params[0]);
-    int row = 0;
-
     if (fake_pg.is_day_missing)
         return refuse(ERROR_INTERNAL, "23514", err);
     if (fake_pg.lock_refusals > 0) {
         fake_pg.lock_refusals--;
         return refuse(ERROR_UNAVAILABLE, "55P03", err);
     }
+    return true;
+}
+
+static bool answer_insert(const struct pg_param *params, PGresult **out, struct error *err)
+{
+    const char *element = params[0].value + ARRAY_HEADER;
+    int count = array_count(&params[0]);
+    int row = 0;
+
+    if (!refuse_events(err))
+        return false;
     for (int i = 0; i < count && fake_pg.poison != 0; i++)
         if ((uint8_t)element[(size_t)i * ELEMENT_SIZE + 4 + 15] == fake_pg.poison)
             return refuse(ERROR_INVALID, "22003", err);
@@ -198,6 +207,45 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
     else
         PQclear(result);
     return true;
+}
+
+/* The next row of a binary COPY; *id is its first field, NULL at the end. */
+static const char *read_row(const char *at, const uint8_t **id)
+{
+    int fields = (int16_t)((unsigned char)at[0] << 8 | (unsigned char)at[1]);
+
+    *id = fields < 0 ? NULL : (const uint8_t *)at + 2 + 4;
+    at += 2;
+    for (int i = 0; i < fields; i++) {
+        int size = (int)read_uint32(at);
+
+        at += 4 + (size > 0 ? size : 0);
+    }
+    return at;
+}
+
+bool pg_copy(struct pg *pg, const char *sql, const char *bytes, size_t size_bytes,
+             struct error *err)
+{
+    const char *at = bytes + COPY_HEADER;
+    const uint8_t *id = NULL;
+
+    (void)pg;
+    (void)sql;
+    fake_pg.sqlstate = "";
+    note("copy");
+    if (fake_pg.is_down)
+        return error_set(err, ERROR_UNAVAILABLE, "pg: down");
+    if (!refuse_events(err))
+        return false;
+    for (at = read_row(at, &id); id != NULL; at = read_row(at, &id)) {
+        if (is_stored(id))
+            return refuse(ERROR_INVALID, "23505", err);
+        if (fake_pg.poison != 0 && id[EVENT_ID_SIZE - 1] == fake_pg.poison)
+            return refuse(ERROR_INVALID, "22003", err);
+        memcpy(fake_pg.ids[fake_pg.id_count++], id, EVENT_ID_SIZE);
+    }
+    return at == bytes + size_bytes ? true : refuse(ERROR_INVALID, "22P04", err);
 }
 
 bool pg_begin(struct pg *pg, const char *mode, struct error *err)

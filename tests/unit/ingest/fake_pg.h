@@ -2,7 +2,7 @@
  * fake_pg.h — a PostgreSQL of one partition that does what a test says
  *
  * It knows the statements of store_sql.h by name, keeps the position and the ids it was given, and
- * writes down what was asked, so that a test can compare the order: "begin claim insert sum
+ * writes down what was asked, so that a test can compare the order: "begin claim copy sum
  * commit".
  */
 #pragma once

@@ -3,6 +3,7 @@
 #include "day.h"
 #include "fake_pg.h"
 #include "messages.h"
+#include "pace.h"
 #include "store.h"
 
 #include <string.h>
@@ -50,7 +51,7 @@ TEST(a_new_batch_is_stored_with_its_position_in_one_transaction)
     assert_int_equal(outcome.verdict, STORE_DONE);
     assert_int_equal(outcome.stored, 3);
     assert_int_equal(fake_pg.position, 101);
-    assert_string_equal(fake_pg.asked, "begin claim insert sum commit");
+    assert_string_equal(fake_pg.asked, "begin claim copy sum commit");
     store_free(&store);
     batch_free(&batch);
 }
@@ -86,7 +87,10 @@ TEST(an_event_that_is_there_already_is_a_duplicate_and_marks_its_quarter)
     assert_int_equal(batch->rows[1].fate, ROW_DUPLICATE);
     assert_int_equal(batch->heads[0].stored, 2);
     assert_int_equal(fake_pg.marks, 1);
-    assert_string_equal(fake_pg.asked, "begin claim insert sum tell commit");
+    assert_true(outcome.is_copy_refused);
+    assert_int_equal(outcome.way, STORE_BY_INSERT);
+    assert_string_equal(fake_pg.asked,
+                        "begin claim copy rollback begin claim insert sum tell commit");
     store_free(&store);
     batch_free(&batch);
 }
@@ -103,6 +107,61 @@ TEST(of_two_equal_events_in_one_transaction_the_first_counts)
 
     assert_int_equal(batch->rows[0].fate, ROW_STORED);
     assert_int_equal(batch->rows[1].fate, ROW_DUPLICATE);
+    assert_int_equal(batch->heads[0].stored, 1);
+    assert_int_equal(fake_pg.id_count, 1);
+    assert_string_equal(fake_pg.asked, "begin claim copy sum tell commit");
+    store_free(&store);
+    batch_free(&batch);
+}
+
+TEST(a_second_copy_of_a_poison_row_is_not_lost_with_the_first)
+{
+    struct batch *batch = batch_of(3, err);
+    struct store *store = store_new(NULL, 0);
+    struct store_outcome outcome;
+
+    fake_pg_reset(100);
+    fake_pg.poison = 2;
+    batch->rows[2].event = batch->rows[1].event;
+    assert_ok(store_write(store, batch, 100, &outcome, err));
+
+    assert_int_equal(outcome.way, STORE_BY_HALVES);
+    assert_int_equal(outcome.stored, 1);
+    assert_int_equal(outcome.letters[LETTER_REFUSED], 2);
+    assert_int_equal(outcome.duplicates, 0);
+    store_free(&store);
+    batch_free(&batch);
+}
+
+/* One transaction after the other, of one new event each; how many of them asked for COPY. */
+static int store_calmly(struct store *store, int transactions, struct error *err)
+{
+    int copies = 0;
+
+    for (int i = 0; i < transactions; i++) {
+        struct batch *batch = batch_of(1, err);
+        struct store_outcome outcome;
+
+        fake_pg_reset(100);
+        assert_ok(store_write(store, batch, 100, &outcome, err));
+        copies += outcome.way == STORE_BY_COPY;
+        batch_free(&batch);
+    }
+    return copies;
+}
+
+TEST(after_a_refused_copy_events_are_inserted_for_a_while)
+{
+    struct batch *batch = batch_of(3, err);
+    struct store *store = store_new(NULL, 0);
+    struct store_outcome outcome;
+
+    fake_pg_reset(100);
+    store_click(2);
+    assert_ok(store_write(store, batch, 100, &outcome, err));
+
+    assert_int_equal(store_calmly(store, PACE_STAY_MIN - 1, err), 0);
+    assert_int_equal(store_calmly(store, 3, err), 3);
     store_free(&store);
     batch_free(&batch);
 }
@@ -123,6 +182,7 @@ TEST(a_batch_that_was_stored_before_adds_nothing_but_marks)
     assert_int_equal(outcome.batches_seen, 1);
     assert_int_equal(fake_pg.marks, 1);
     assert_int_equal(outcome.batches_reused, 0);
+    assert_false(outcome.is_copy_refused);
     assert_string_equal(fake_pg.asked, "begin claim insert tell commit");
     store_free(&store);
     batch_free(&batch);
@@ -224,6 +284,8 @@ TESTS(RUN(a_new_batch_is_stored_with_its_position_in_one_transaction),
       RUN(nothing_is_stored_when_another_process_has_moved_the_position),
       RUN(an_event_that_is_there_already_is_a_duplicate_and_marks_its_quarter),
       RUN(of_two_equal_events_in_one_transaction_the_first_counts),
+      RUN(a_second_copy_of_a_poison_row_is_not_lost_with_the_first),
+      RUN(after_a_refused_copy_events_are_inserted_for_a_while),
       RUN(a_batch_that_was_stored_before_adds_nothing_but_marks),
       RUN(no_event_is_lost_when_two_batches_bear_one_number),
       RUN(a_poison_row_is_found_by_halves_and_the_rest_is_stored),
