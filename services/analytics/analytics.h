@@ -4,9 +4,10 @@
  * Why:     the counters and the position of a partition move in one script call that holds only
  *          while the stored position is the one we started from. So a crash, a redelivery or a
  *          second process cannot count twice; whoever loses throws its memory away and reads again.
- * Shape:   analytics_step does one fetch and as many calls as it takes. The wait for more messages
- *          follows the cost of the last call (FOLD_WAIT_FACTOR), so that Redis is busy with us for
- *          a third of the time at most and a lone click is counted at once.
+ * Shape:   analytics_step does one fetch and as many calls as it takes; a message that is too large
+ *          for one call is counted in parts. The wait for more messages follows what the last call
+ *          cost and how much folding saved: many events on few ads are worth waiting for, a lone
+ *          click or one event an ad is not.
  * Errors:  any failure leaves nothing half done: the next step begins at the stored position.
  * Threads: one owner thread.
  */
@@ -27,7 +28,7 @@ struct analytics_options {
     struct redis *redis;     /* borrowed */
     struct reader *reader;   /* borrowed */
     struct metrics *metrics; /* borrowed */
-    size_t fold_entries_max; /* bounds one call's time in Redis */
+    size_t fold_entries_max; /* bounds one call's arguments; its time bounds it further */
     size_t recent_ids_max;
     int fold_wait_ms; /* the longest wait for more messages */
     int idle_wait_ms; /* the wait for a first message */

@@ -1,32 +1,25 @@
-#include "changes.h"
+#include "changes_private.h"
 
 #include "base/auto.h"
-#include "base/text.h"
 #include "changes_script.h"
-#include "clients/redis.h"
+#include "recent.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { DAY_S = 86400, QUARTER_S = 900, HEAD_BYTES_MAX = 512, ARGS_FIRST = 4096 };
-
-struct changes {
-    uint32_t partition;
-    int64_t at_s;
-    struct text bytes; /* the arguments, one after another */
-    uint32_t *sizes;   /* of each */
-    size_t count, capacity;
-    bool failed;
-    const char **argv; /* filled by changes_run; as long as sizes, plus keys and head */
-    size_t *argv_sizes;
-    struct redis_script script, claim;
+enum {
+    DAY_S = 86400,
+    QUARTER_S = 900,
+    ARGS_FIRST = 4096,
+    /* Redis's clock may be ahead of ours by so much: near its end a key may be a new one there. */
+    EXPIRY_SLACK_S = 300,
 };
 
-struct changes *changes_new(uint32_t partition)
+struct changes *changes_new(uint32_t partition, size_t keys_max)
 {
-    struct changes *changes = calloc(1, sizeof(*changes));
+    AUTO(changes_free) struct changes *changes = calloc(1, sizeof(*changes));
 
     if (changes == NULL)
         return NULL;
@@ -34,7 +27,12 @@ struct changes *changes_new(uint32_t partition)
     changes->script.text = changes_script_text;
     changes->claim.text = changes_claim_text;
     text_init(&changes->bytes, CHANGES_BYTES_MAX);
-    return changes;
+    if (keys_max > 0) {
+        changes->known = recent_new(keys_max, 0); /* keys hold no text of strangers */
+        if (changes->known == NULL)
+            return NULL;
+    }
+    return TAKE(changes);
 }
 
 void changes_free(struct changes **changes)
@@ -42,6 +40,7 @@ void changes_free(struct changes **changes)
     if (*changes == NULL)
         return;
     text_free(&(*changes)->bytes);
+    recent_free(&(*changes)->known);
     free((*changes)->sizes);
     free((*changes)->argv);
     free((*changes)->argv_sizes);
@@ -55,6 +54,15 @@ void changes_reset(struct changes *changes, int64_t at_s)
     changes->count = 0;
     changes->failed = false;
     changes->at_s = at_s;
+    if (changes->known != NULL)
+        recent_rollback(changes->known); /* what was listed and has not been run */
+}
+
+void changes_forget(struct changes *changes)
+{
+    if (changes->known != NULL)
+        recent_clear(changes->known);
+    changes->newest_day = 0;
 }
 
 size_t changes_args(const struct changes *changes)
@@ -62,7 +70,7 @@ size_t changes_args(const struct changes *changes)
     return changes->count;
 }
 
-static bool grow(struct changes *self)
+bool changes_grow(struct changes *self)
 {
     size_t capacity = self->capacity == 0 ? ARGS_FIRST : 2 * self->capacity;
     size_t argv_capacity = capacity + CHANGES_SCRIPT_KEYS + CHANGES_SCRIPT_HEAD;
@@ -89,7 +97,7 @@ static bool grow(struct changes *self)
 static void put(struct changes *self, const char *bytes, size_t size)
 {
     if (self->failed || self->count == CHANGES_ARGS_MAX ||
-        (self->count == self->capacity && !grow(self))) {
+        (self->count == self->capacity && !changes_grow(self))) {
         self->failed = true;
         return;
     }
@@ -136,31 +144,64 @@ bool changes_is_kept(const struct changes *changes, enum bucket_size size, int64
     return ttl_s(changes, size, second) > 0;
 }
 
+/* Whether Redis has to be told when the key ends. */
+static bool must_expire(struct changes *self, const char *key, size_t key_size, int64_t ttl)
+{
+    return self->known == NULL || ttl < EXPIRY_SLACK_S || recent_add(self->known, key, key_size);
+}
+
+/* The hash holds several days: it lives from its newest field on, its old fields are dropped. So
+ * what is remembered is the key with the day. */
+static bool is_new_day(struct changes *self, const char *key, size_t key_size, int64_t day)
+{
+    char name[BUCKET_KEY_MAX + 24];
+    int size = snprintf(name, sizeof(name), "%.*s:%" PRId64, (int)key_size, key, day);
+
+    return must_expire(self, name, (size_t)size, bucket_kept_s(BUCKET_DAY));
+}
+
+static void add_day(struct changes *self, const char *key, size_t key_size, int64_t day,
+                    int64_t amount)
+{
+    bool is_new = is_new_day(self, key, key_size, day);
+
+    put_text(self, is_new ? "D" : "A");
+    put(self, key, key_size);
+    put_number(self, day);
+    put_number(self, amount);
+    if (!is_new)
+        return;
+    put_number(self, DAY_S + bucket_kept_s(BUCKET_DAY));
+    put_number(self, (self->at_s - bucket_kept_s(BUCKET_DAY)) / DAY_S);
+}
+
 void changes_add_bucket(struct changes *changes, const char *ad_id, const char *series,
                         enum bucket_size size, int64_t second, int64_t amount)
 {
     char key[BUCKET_KEY_MAX];
+    int64_t ttl = ttl_s(changes, size, second);
     int64_t block = 0;
     int64_t field = 0;
 
-    if (!changes_is_kept(changes, size, second))
+    if (ttl <= 0)
         return;
     bucket_place(size, second, &block, &field);
 
     size_t key_size = bucket_key(key, changes->partition, ad_id, series, size, block);
 
-    put_text(changes, size == BUCKET_DAY ? "D" : "B");
+    if (size == BUCKET_DAY) {
+        add_day(changes, key, key_size, field, amount);
+        return;
+    }
+
+    bool is_new = must_expire(changes, key, key_size, ttl);
+
+    put_text(changes, is_new ? "B" : "A");
     put(changes, key, key_size);
     put_number(changes, field);
     put_number(changes, amount);
-    if (size != BUCKET_DAY) {
-        put_number(changes, ttl_s(changes, size, second));
-        return;
-    }
-    /* The hash holds several days: it lives from its newest field on, its old fields are dropped.
-     */
-    put_number(changes, DAY_S + bucket_kept_s(size));
-    put_number(changes, (changes->at_s - bucket_kept_s(size)) / DAY_S);
+    if (is_new)
+        put_number(changes, ttl);
 }
 
 void changes_add_total(struct changes *changes, const char *ad_id, const char *series,
@@ -169,7 +210,7 @@ void changes_add_total(struct changes *changes, const char *ad_id, const char *s
     char key[BUCKET_KEY_MAX];
     size_t key_size = bucket_key_totals(key, changes->partition, ad_id);
 
-    put_text(changes, "T");
+    put_text(changes, "A");
     put(changes, key, key_size);
     put_text(changes, series);
     put_number(changes, amount);
@@ -182,25 +223,52 @@ static void put_sequence(struct changes *self, uint64_t seq)
     put(self, text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, seq));
 }
 
-static void put_last_field(struct changes *self, const char *ad_id, int64_t quarter)
+/* The key of the quarter hour's day, and its field there. */
+static size_t place_last(const struct changes *self, const char *ad_id, int64_t quarter,
+                         char out_key[BUCKET_KEY_MAX], int64_t *out_field)
 {
-    char key[BUCKET_KEY_MAX];
     int64_t day = quarter * QUARTER_S / DAY_S;
 
-    put(self, key, bucket_key_last(key, self->partition, ad_id, day));
-    put_number(self, quarter - day * (DAY_S / QUARTER_S));
+    *out_field = quarter - day * (DAY_S / QUARTER_S);
+    return bucket_key_last(out_key, self->partition, ad_id, day);
 }
 
 void changes_set_last(struct changes *changes, const char *ad_id, int64_t quarter, uint64_t seq)
 {
-    int64_t second = quarter * QUARTER_S;
+    char key[BUCKET_KEY_MAX];
+    int64_t ttl = ttl_s(changes, BUCKET_QUARTER, quarter * QUARTER_S);
+    int64_t field = 0;
 
-    if (!changes_is_kept(changes, BUCKET_QUARTER, second))
+    if (ttl <= 0)
         return;
-    put_text(changes, "L");
-    put_last_field(changes, ad_id, quarter);
+
+    size_t key_size = place_last(changes, ad_id, quarter, key, &field);
+    bool is_new = must_expire(changes, key, key_size, ttl);
+
+    put_text(changes, is_new ? "L" : "H");
+    put(changes, key, key_size);
+    put_number(changes, field);
     put_sequence(changes, seq);
-    put_number(changes, ttl_s(changes, BUCKET_QUARTER, second));
+    if (is_new)
+        put_number(changes, ttl);
+}
+
+/* Once a later day has been seen, a day may be in the sum already: the script looks. */
+static bool is_closed(struct changes *self, enum bucket_visitors_unit unit, int64_t number)
+{
+    if (unit == BUCKET_VISITORS_DAY && number > self->newest_day)
+        self->newest_day = number;
+    return unit == BUCKET_VISITORS_DAY && number < self->newest_day;
+}
+
+/* What closing a day takes: the sum, and how the days' keys begin. */
+static void put_day(struct changes *self, const char *ad_id, const char *key, int64_t day)
+{
+    char sum[BUCKET_KEY_MAX];
+
+    put(self, sum, bucket_key_visitor_sum(sum, self->partition, ad_id));
+    put(self, key, (size_t)(strrchr(key, ':') + 1 - key));
+    put_number(self, day);
 }
 
 void changes_add_visitors(struct changes *changes, const char *ad_id,
@@ -215,18 +283,17 @@ void changes_add_visitors(struct changes *changes, const char *ad_id,
     assert(count <= CHANGES_VISITORS_MAX);
     if (ttl <= 0)
         return;
-    put_text(changes, unit == BUCKET_VISITORS_DAY ? "V" : "P");
-    put(changes, key, key_size);
-    put_number(changes, ttl);
-    put_number(changes, (int64_t)count);
-    if (unit == BUCKET_VISITORS_DAY) {
-        char sum[BUCKET_KEY_MAX];
 
-        put(changes, sum, bucket_key_visitor_sum(sum, changes->partition, ad_id));
-        /* Up to the last colon: what the day keys of this ad have in common. */
-        put(changes, key, (size_t)(strrchr(key, ':') + 1 - key));
-        put_number(changes, number);
-    }
+    bool is_day = unit == BUCKET_VISITORS_DAY;
+    bool is_new = is_closed(changes, unit, number) || must_expire(changes, key, key_size, ttl);
+
+    put_text(changes, !is_new ? "U" : is_day ? "V" : "P");
+    put(changes, key, key_size);
+    if (is_new)
+        put_number(changes, ttl);
+    put_number(changes, (int64_t)count);
+    if (is_new && is_day)
+        put_day(changes, ad_id, key, number);
     for (size_t i = 0; i < count; i++)
         put(changes, (const char *)&visitors[i], sizeof(visitors[i]));
 }
@@ -235,7 +302,7 @@ void changes_add_visitor_sum(struct changes *changes, const char *ad_id, int64_t
 {
     char key[BUCKET_KEY_MAX];
 
-    put_text(changes, "T");
+    put_text(changes, "A");
     put(changes, key, bucket_key_visitor_sum(key, changes->partition, ad_id));
     put_text(changes, "sum");
     put_number(changes, visitors);
@@ -251,9 +318,11 @@ void changes_begin_item(struct changes *changes, const char *ad_id, int64_t quar
                         uint64_t pg_position, uint64_t needed_seq, size_t series_known)
 {
     char key[BUCKET_KEY_MAX];
+    int64_t field = 0;
 
     put_text(changes, "R");
-    put_last_field(changes, ad_id, quarter);
+    put(changes, key, place_last(changes, ad_id, quarter, key, &field));
+    put_number(changes, field);
     put_sequence(changes, pg_position);
     put_sequence(changes, needed_seq);
     put(changes, key, bucket_key_totals(key, changes->partition, ad_id));
@@ -296,106 +365,4 @@ void changes_set_total(struct changes *changes, const char *ad_id, const char *s
     put(changes, key, bucket_key_totals(key, changes->partition, ad_id));
     put_text(changes, series);
     put_number(changes, target);
-}
-
-/* Keys and head come before the list; their text lies in the caller's buffer. */
-struct head {
-    char keys[CHANGES_SCRIPT_KEYS][BUCKET_KEY_MAX];
-    char next[24], fresh[24], rebuilt[24];
-    const char *argv[CHANGES_SCRIPT_KEYS + CHANGES_SCRIPT_HEAD];
-};
-
-static void name_keys(const struct changes *self, struct head *head)
-{
-    bucket_key_position(head->keys[0], self->partition);
-    bucket_key_fresh(head->keys[1], self->partition);
-    bucket_key_state(head->keys[2], self->partition);
-    for (int i = 0; i < CHANGES_SCRIPT_KEYS; i++)
-        head->argv[i] = head->keys[i];
-}
-
-static void fill_head(const struct changes *self, const struct changes_guard *guard,
-                      struct head *head)
-{
-    static const char *const kinds[] = {[CHANGES_AT_POSITION] = "position",
-                                        [CHANGES_COUNTING] = "counting",
-                                        [CHANGES_REBUILDING] = "rebuilding"};
-    const char **word = head->argv + CHANGES_SCRIPT_KEYS;
-
-    name_keys(self, head);
-    head->next[0] = head->fresh[0] = '\0';
-    if (guard->next_position != NULL)
-        snprintf(head->next, sizeof(head->next), "%" PRIu64, *guard->next_position);
-    if (guard->fresh_at_ms != 0)
-        snprintf(head->fresh, sizeof(head->fresh), "%" PRId64, guard->fresh_at_ms);
-    *word++ = kinds[guard->kind];
-    *word++ = guard->expected == NULL ? "" : guard->expected;
-    *word++ = head->next;
-    *word++ = head->fresh;
-    *word++ = guard->phase == NULL ? "" : guard->phase;
-    snprintf(head->rebuilt, sizeof(head->rebuilt), "%" PRId64, guard->rebuilt_at_ms);
-    *word = head->rebuilt;
-}
-
-/* {1, items} or {0, stored position}. */
-static bool read_reply(const redisReply *reply, struct changes_result *out, struct error *err)
-{
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        reply->element[0]->type != REDIS_REPLY_INTEGER ||
-        reply->element[1]->type != REDIS_REPLY_STRING)
-        return error_set(err, ERROR_INTERNAL, "redis: the script's answer has another shape");
-    *out = (struct changes_result){.is_lost = reply->element[0]->integer == 0};
-
-    const redisReply *text = reply->element[1];
-
-    if (out->is_lost) {
-        out->has_position = text->len > 0;
-        out->position = strtoull(text->str, NULL, 10);
-    } else if ((size_t)text->len <= CHANGES_ITEMS_MAX) {
-        memcpy(out->items, text->str, (size_t)text->len + 1);
-    }
-    return true;
-}
-
-bool changes_run(struct changes *changes, struct redis *redis, const struct changes_guard *guard,
-                 struct changes_result *out, struct error *err)
-{
-    AUTO(redis_reply_free) redisReply *reply = NULL;
-    struct head head;
-    size_t argc = CHANGES_SCRIPT_KEYS + CHANGES_SCRIPT_HEAD;
-    const char *bytes = text_str(&changes->bytes);
-
-    if (changes->failed || !text_ok(&changes->bytes) || (changes->capacity == 0 && !grow(changes)))
-        return error_set(err, ERROR_LIMIT, "redis: a list of %zu changes is too long",
-                         changes->count);
-    fill_head(changes, guard, &head);
-    for (size_t i = 0; i < argc; i++) {
-        changes->argv[i] = head.argv[i];
-        changes->argv_sizes[i] = strlen(head.argv[i]);
-    }
-    for (size_t i = 0; i < changes->count; i++, argc++) {
-        changes->argv[argc] = bytes;
-        changes->argv_sizes[argc] = changes->sizes[i];
-        bytes += changes->sizes[i];
-    }
-    return redis_eval(redis, &changes->script, CHANGES_SCRIPT_KEYS, (int)argc, changes->argv,
-                      changes->argv_sizes, &reply, err) &&
-           read_reply(reply, out, err);
-}
-
-bool changes_claim(struct changes *changes, struct redis *redis, const char *expected,
-                   const char *token, struct changes_result *out, struct error *err)
-{
-    AUTO(redis_reply_free) redisReply *reply = NULL;
-    struct head head;
-    size_t sizes[CHANGES_SCRIPT_KEYS + 2];
-
-    name_keys(changes, &head);
-    head.argv[CHANGES_SCRIPT_KEYS] = expected;
-    head.argv[CHANGES_SCRIPT_KEYS + 1] = token;
-    for (int i = 0; i < CHANGES_SCRIPT_KEYS + 2; i++)
-        sizes[i] = strlen(head.argv[i]);
-    return redis_eval(redis, &changes->claim, CHANGES_SCRIPT_KEYS, CHANGES_SCRIPT_KEYS + 2,
-                      head.argv, sizes, &reply, err) &&
-           read_reply(reply, out, err);
 }

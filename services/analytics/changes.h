@@ -4,19 +4,23 @@
  * Why:     counters and position must move together or not at all, so everything that writes to
  *          Redis (counting, repairing, rebuilding) builds such a list and runs it behind a guard.
  * Shape:   append changes, run them, reset. Keys come from event/buckets.h; buckets that are past
- *          their time are left out here, so that a late event goes into what is still kept.
+ *          their time are left out here, so that a late event goes into what is still kept. A list
+ *          may remember the keys that it has made: their expiry is not set again.
  * Units:   instants are Unix seconds; at_s, the present, is given to changes_reset.
  * Errors:  a list that is too long or without memory fails once, in changes_run (ERROR_LIMIT).
- * Memory:  owned by the list, kept between runs, bounded by CHANGES_BYTES_MAX.
+ * Memory:  owned by the list, kept between runs, bounded by CHANGES_BYTES_MAX; 16 to 24 bytes more
+ *          for each key that is remembered.
  * Threads: one owner thread.
  */
 #pragma once
 
 #include "base/error.h"
 #include "event/buckets.h"
+#include "position.h"
 
 enum {
-    CHANGES_ARGS_MAX = 500 * 1000, /* one event on an ad of its own takes some 50 */
+    CHANGES_ARGS_MAX = 500 * 1000,
+    CHANGES_ENTRY_ARGS_MAX = 30, /* what one count or one visitor of a fold takes at most */
     CHANGES_BYTES_MAX = 64 << 20,
     CHANGES_VISITORS_MAX = 1000, /* of one change: Lua's stack holds some 8,000 */
 };
@@ -24,9 +28,12 @@ enum {
 struct changes;
 struct redis;
 
-struct changes *changes_new(uint32_t partition); /* NULL: no memory */
+/* keys_max: how many keys are remembered; 0: none. NULL: no memory. */
+struct changes *changes_new(uint32_t partition, size_t keys_max);
 void changes_free(struct changes **changes);
 void changes_reset(struct changes *changes, int64_t at_s);
+/* The keys may be others than those of the last run: nothing is remembered. */
+void changes_forget(struct changes *changes);
 size_t changes_args(const struct changes *changes); /* how long the list is */
 bool changes_is_kept(const struct changes *changes, enum bucket_size size, int64_t second);
 
@@ -64,18 +71,19 @@ void changes_set_total(struct changes *changes, const char *ad_id, const char *s
                        int64_t target);
 
 enum changes_guard_kind {
-    CHANGES_AT_POSITION, /* the position is `expected` */
+    CHANGES_AT_POSITION, /* the position is `expected`, and no rebuild has begun since `token` */
     CHANGES_COUNTING,    /* there is a position: no rebuild of totals is going on */
-    CHANGES_REBUILDING,  /* the rebuild with token `expected` is still the one that goes on */
+    CHANGES_REBUILDING,  /* the rebuild with `token` is still the one that goes on */
 };
 
 struct changes_guard {
     enum changes_guard_kind kind;
-    const char *expected;
-    const uint64_t *next_position; /* NULL: stays as it is */
-    int64_t fresh_at_ms;           /* 0: stays as it is */
-    const char *phase;             /* of a rebuild; NULL: stays, "done": it is over */
-    int64_t rebuilt_at_ms;         /* for phase "done" */
+    const char *expected;                 /* a position; NULL: it does not matter */
+    const char *token;                    /* of the last rebuild; NULL: there was none */
+    const struct position *next_position; /* NULL: stays as it is */
+    int64_t fresh_at_ms;                  /* 0: stays as it is */
+    const char *phase;                    /* of a rebuild; NULL: stays, "done": it is over */
+    int64_t rebuilt_at_ms;                /* for phase "done" */
 };
 
 enum { CHANGES_ITEMS_MAX = 128 };
@@ -90,7 +98,8 @@ enum changes_item {
 struct changes_result {
     bool is_lost;      /* the guard did not hold: nothing was changed */
     bool has_position; /* when lost: what Redis holds instead */
-    uint64_t position;
+    struct position position;
+    bool has_late_day;                 /* visitors came for a day that was closed already */
     char items[CHANGES_ITEMS_MAX + 1]; /* enum changes_item, in the order of the list */
 };
 
@@ -98,7 +107,7 @@ MUST_CHECK bool changes_run(struct changes *changes, struct redis *redis,
                             const struct changes_guard *guard, struct changes_result *out,
                             struct error *err);
 
-/* A rebuild takes over: removes the position when it is `expected` ("": none). is_lost: it is not.
- */
+/* A rebuild takes over: removes the position when its last whole message is `expected` ("": there
+ * is none, "*": whatever there is). is_lost: it is not. */
 MUST_CHECK bool changes_claim(struct changes *changes, struct redis *redis, const char *expected,
                               const char *token, struct changes_result *out, struct error *err);

@@ -1,142 +1,179 @@
 -- A list of changes to one partition's counters, made behind a guard: all of it or nothing.
--- KEYS: position, fresh, state. ARGV: guard, expected, next position, fresh, phase, the time of a
--- rebuild's end; then the changes, each a letter and its words (see changes.h).
+-- KEYS: position, fresh, state. ARGV: guard, expected, token, next position, fresh, phase, the time
+-- of a rebuild's end; then the changes, each a letter and its words.
 --
--- An error would leave the writes before it, so the list is walked once without writing: unknown
--- letters, missing words and amounts that are no numbers are found there. An expiry is set when a
--- field is new (its sum is then the amount), not with each write. Sequences are compared as
--- strings: Lua's numbers lose the digits of a large one.
+-- What is not written is cheap, what is written goes into the append-only file as well: so an expiry
+-- is set when a field is new (its sum is then the amount), and not at all where changes.c knows that
+-- the key has one. The list comes from changes.c alone and is not checked here again: that would
+-- cost as much as a third of the writes. Sequences are compared as strings: Lua's numbers lose the
+-- digits of a large one.
 
 local call, argv = redis.call, ARGV
-local guard, expected, position, fresh, phase = argv[1], argv[2], argv[3], argv[4], argv[5]
+local guard, expected, token, position = argv[1], argv[2], argv[3], argv[4]
+local fresh, phase, rebuilt_at = argv[5], argv[6], argv[7]
 local stored = call('GET', KEYS[1])
-if guard == 'position' then
-  if stored ~= expected then return {0, stored or ''} end
-elseif guard == 'counting' then
-  if not stored then return {0, ''} end
-elseif call('HGET', KEYS[3], 'token') ~= expected then
+local holder = call('HGET', KEYS[3], 'token') or ''
+if (guard == 'position' and (stored ~= expected or holder ~= token))
+  or (guard == 'counting' and not stored)
+  or (guard == 'rebuilding' and holder ~= token) then
   return {0, stored or ''}
 end
 
--- How many words a change has; the words that must be numbers. V: D visitors follow.
-local words = {B = 5, D = 6, T = 4, L = 5, P = 4, V = 7, K = 2, R = 7, Q = 9, E = 2, S = 4}
-local number = {B = 3, D = 3, T = 3, P = 3, V = 3, R = 6, Q = 3, S = 3}
-local i, n = 7, #argv
-while i <= n do
-  local op = argv[i]
-  local size, at = words[op], number[op]
-  if not size or (at and not tonumber(argv[i + at])) then
-    return redis.error_reply('ERR change ' .. i .. ' is malformed')
-  end
-  if op == 'P' or op == 'V' then size = size + tonumber(argv[i + 3]) end
-  i = i + size
-end
-if i ~= n + 1 then return redis.error_reply('ERR the last change is cut off') end
+local whole = stored and string.match(stored, '^%d+') -- without the part of the next message
+local items, open, late = {}, false, 0
 
 -- a >= b for sequences without leading zeros.
 local function reaches(a, b) return #a > #b or (#a == #b and a >= b) end
 
--- The visitors of a day; argv[i + 4] is the sum's key, argv[i + 5] the day keys' prefix.
-local function add_day_visitors(i, last)
-  local key, ttl, sum, day = argv[i + 1], argv[i + 2], argv[i + 4], argv[i + 6]
-  local prefix = argv[i + 5]
-  local open = call('HGET', sum, 'day')
-  if open and tonumber(open) > tonumber(day) then
+-- Makes the field hold `target`, when the item's condition holds. Returns what it moved by.
+local function set(key, field, target)
+  local by = open and tonumber(target) - tonumber(call('HGET', key, field) or 0) or 0
+  if by ~= 0 then
+    call('HINCRBY', key, field, by)
+    items[#items] = '2'
+  end
+  return by
+end
+
+-- Each change is called with the index of its first word and returns the index behind its last.
+local changes = {}
+
+-- add: key, field, amount
+function changes.A(i)
+  call('HINCRBY', argv[i], argv[i + 1], argv[i + 2])
+  return i + 3
+end
+
+-- add to a bucket: key, field, amount, seconds to live
+function changes.B(i)
+  if call('HINCRBY', argv[i], argv[i + 1], argv[i + 2]) == tonumber(argv[i + 2]) then
+    call('EXPIRE', argv[i], argv[i + 3])
+  end
+  return i + 4
+end
+
+-- add to a day: key, day, amount, seconds to live, oldest day. When the day is new, the days that
+-- are no longer kept go.
+function changes.D(i)
+  local key, oldest = argv[i], tonumber(argv[i + 4])
+  if call('HINCRBY', key, argv[i + 1], argv[i + 2]) == tonumber(argv[i + 2]) then
+    call('EXPIRE', key, argv[i + 3])
+    for _, day in ipairs(call('HKEYS', key)) do
+      if tonumber(day) < oldest then call('HDEL', key, day) end
+    end
+  end
+  return i + 5
+end
+
+-- set: key, field, value
+function changes.H(i)
+  call('HSET', argv[i], argv[i + 1], argv[i + 2])
+  return i + 3
+end
+
+-- set in a hash that expires: key, field, value, seconds to live
+function changes.L(i)
+  if call('HSET', argv[i], argv[i + 1], argv[i + 2]) == 1 then
+    call('EXPIRE', argv[i], argv[i + 3])
+  end
+  return i + 4
+end
+
+-- visitors: key, count, visitors
+function changes.U(i)
+  local last = i + 1 + tonumber(argv[i + 1])
+  call('PFADD', argv[i], unpack(argv, i + 2, last))
+  return last + 1
+end
+
+-- visitors of what expires: key, seconds to live, count, visitors
+function changes.P(i)
+  local last = i + 2 + tonumber(argv[i + 2])
+  if call('PFADD', argv[i], unpack(argv, i + 3, last)) == 1 then
+    call('EXPIRE', argv[i], argv[i + 1])
+  end
+  return last + 1
+end
+
+-- visitors of a day: key, seconds to live, count, the sum's key, the day keys' prefix, day, visitors.
+-- The first visitor of a new day closes the one before; a late visitor of a closed day goes into
+-- the sum as well.
+function changes.V(i)
+  local key, ttl, sum, prefix, day = argv[i], argv[i + 1], argv[i + 3], argv[i + 4], argv[i + 5]
+  local last = i + 5 + tonumber(argv[i + 2])
+  local open_day = call('HGET', sum, 'day')
+  if open_day and tonumber(open_day) > tonumber(day) then
+    late = 1
     local before = call('PFCOUNT', key)
-    if call('PFADD', key, unpack(argv, i + 7, last)) == 1 then
+    if call('PFADD', key, unpack(argv, i + 6, last)) == 1 then
       call('EXPIRE', key, ttl)
       call('HINCRBY', sum, 'sum', call('PFCOUNT', key) - before)
     end
-    return
+    return last + 1
   end
-  if open ~= day then
-    if open then
-      call('HINCRBY', sum, 'sum', call('PFCOUNT', prefix .. open))
-      call('EXPIRE', prefix .. open, tonumber(ttl) - (tonumber(day) - tonumber(open)) * 86400)
+  if open_day ~= day then
+    if open_day then
+      call('HINCRBY', sum, 'sum', call('PFCOUNT', prefix .. open_day))
+      call('EXPIRE', prefix .. open_day, ttl - (day - open_day) * 86400)
     end
     call('HSET', sum, 'day', day)
   end
-  call('PFADD', key, unpack(argv, i + 7, last))
+  call('PFADD', key, unpack(argv, i + 6, last))
+  return last + 1
 end
 
--- A new day begins in the hash of days: the days that are no longer kept go.
-local function drop_days(key, oldest)
-  for _, day in ipairs(call('HKEYS', key)) do
-    if tonumber(day) < tonumber(oldest) then call('HDEL', key, day) end
-  end
+-- delete: key
+function changes.K(i)
+  call('UNLINK', argv[i])
+  return i + 1
 end
-local items, open = {}, false
-i = 7
+
+-- begin an item: last sequences' key, field, PostgreSQL's position, needed sequence, totals' key,
+-- series known
+function changes.R(i)
+  local last = call('HGET', argv[i], argv[i + 1]) or '0'
+  open = reaches(argv[i + 2], last) and reaches(whole, argv[i + 3])
+    and call('HLEN', argv[i + 4]) == tonumber(argv[i + 5])
+  items[#items + 1] = open and '1' or '0'
+  return i + 6
+end
+
+-- begin an item of a total: PostgreSQL's position
+function changes.E(i)
+  open = stored == argv[i]
+  items[#items + 1] = open and '1' or '0'
+  return i + 1
+end
+
+-- set a quarter hour: key, field, target, seconds to live; the day's key, field; the total's
+function changes.Q(i)
+  local by = set(argv[i], argv[i + 1], argv[i + 2])
+  if by ~= 0 then
+    call('EXPIRE', argv[i], argv[i + 3])
+    call('HINCRBY', argv[i + 4], argv[i + 5], by)
+    call('EXPIRE', argv[i + 4], 864000)
+    call('HINCRBY', argv[i + 6], argv[i + 7], by)
+  end
+  return i + 8
+end
+
+-- set a total: key, series, target
+function changes.S(i)
+  set(argv[i], argv[i + 1], argv[i + 2])
+  return i + 3
+end
+
+local i, n = 8, #argv
 while i <= n do
-  local op, key = argv[i], argv[i + 1]
-  if op == 'B' then
-    if call('HINCRBY', key, argv[i + 2], argv[i + 3]) == tonumber(argv[i + 3]) then
-      call('EXPIRE', key, argv[i + 4])
-    end
-    i = i + 5
-  elseif op == 'T' then
-    call('HINCRBY', key, argv[i + 2], argv[i + 3])
-    i = i + 4
-  elseif op == 'D' then
-    if call('HINCRBY', key, argv[i + 2], argv[i + 3]) == tonumber(argv[i + 3]) then
-      call('EXPIRE', key, argv[i + 4])
-      drop_days(key, argv[i + 5])
-    end
-    i = i + 6
-  elseif op == 'L' then
-    if call('HSET', key, argv[i + 2], argv[i + 3]) == 1 then
-      call('EXPIRE', key, argv[i + 4])
-    end
-    i = i + 5
-  elseif op == 'P' then
-    local last = i + 3 + tonumber(argv[i + 3])
-    if call('PFADD', key, unpack(argv, i + 4, last)) == 1 then
-      call('EXPIRE', key, argv[i + 2])
-    end
-    i = last + 1
-  elseif op == 'V' then
-    local last = i + 6 + tonumber(argv[i + 3])
-    add_day_visitors(i, last)
-    i = last + 1
-  elseif op == 'K' then
-    call('UNLINK', key)
-    i = i + 2
-  elseif op == 'R' then
-    local last = call('HGET', key, argv[i + 2]) or '0'
-    open = reaches(argv[i + 3], last) and reaches(stored, argv[i + 4])
-      and call('HLEN', argv[i + 5]) == tonumber(argv[i + 6])
-    items[#items + 1] = open and '1' or '0'
-    i = i + 7
-  elseif op == 'E' then
-    open = stored == key
-    items[#items + 1] = open and '1' or '0'
-    i = i + 2
-  elseif op == 'Q' then
-    local by = open and tonumber(argv[i + 3]) - tonumber(call('HGET', key, argv[i + 2]) or 0)
-    if by and by ~= 0 then
-      call('HINCRBY', key, argv[i + 2], by)
-      call('EXPIRE', key, argv[i + 4])
-      call('HINCRBY', argv[i + 5], argv[i + 6], by)
-      call('EXPIRE', argv[i + 5], 864000)
-      call('HINCRBY', argv[i + 7], argv[i + 8], by)
-      items[#items] = '2'
-    end
-    i = i + 9
-  else
-    local by = open and tonumber(argv[i + 3]) - tonumber(call('HGET', key, argv[i + 2]) or 0)
-    if by and by ~= 0 then
-      call('HINCRBY', key, argv[i + 2], by)
-      items[#items] = '2'
-    end
-    i = i + 4
-  end
+  i = changes[argv[i]](i + 1)
 end
+
 if position ~= '' then call('SET', KEYS[1], position) end
 if fresh ~= '' then call('SET', KEYS[2], fresh) end
 if phase == 'done' then
-  call('HDEL', KEYS[3], 'rebuild', 'token')
-  call('HSET', KEYS[3], 'rebuilt_at', argv[6])
+  call('HDEL', KEYS[3], 'rebuild')
+  call('HSET', KEYS[3], 'rebuilt_at', rebuilt_at)
 elseif phase ~= '' then
   call('HSET', KEYS[3], 'rebuild', phase)
 end
-return {1, table.concat(items)}
+return {1, table.concat(items), late}

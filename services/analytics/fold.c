@@ -39,6 +39,11 @@ void fold_free(struct fold **fold)
     *fold = NULL;
 }
 
+void fold_set_limit(struct fold *fold, size_t entries_max)
+{
+    fold->entries_max = entries_max;
+}
+
 void fold_reset(struct fold *fold)
 {
     tally_reset(&fold->counts);

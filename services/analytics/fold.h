@@ -6,8 +6,7 @@
  * Shape:  counts by (ad, type, reason, second), distinct visitors of valid clicks by (ad, minute),
  *         the last sequence by (ad, quarter hour). Larger buckets are sums over neighbours once it
  *         is sorted; the order is the same for the same messages.
- * Limits: fold_is_full once entries_max is reached; it is asked between messages, so that a message
- *         is never split (one message may go beyond by the events that it holds).
+ * Limits: fold_is_full once entries_max is reached; asked before each event, it goes beyond by one.
  * Units:  seconds, minutes and quarter hours are whole units since 1970, UTC, of received_at.
  */
 #pragma once
@@ -15,10 +14,14 @@
 #include "event/event.h"
 #include "tally.h"
 
+enum { FOLD_ENTRIES_LIMIT = 10000 }; /* more would not fit into one call */
+
 struct fold;
 
-struct fold *fold_new(size_t entries_max); /* NULL: no memory */
+/* entries_max <= FOLD_ENTRIES_LIMIT. NULL: no memory. */
+struct fold *fold_new(size_t entries_max);
 void fold_free(struct fold **fold);
+void fold_set_limit(struct fold *fold, size_t entries_max); /* from the next event on */
 void fold_reset(struct fold *fold);
 
 /* Counts one event of message seq. False: no memory, the fold is to be reset. */

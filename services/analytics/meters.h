@@ -5,8 +5,8 @@
 
 #include "runtime/metrics.h"
 
-/* A worker a partition has a beat in struct service, and a label in the table. */
-enum { PARTITIONS_MAX = 32 };
+/* As in the gateway and ingest; each has a worker with a beat in struct service. */
+enum { PARTITIONS_MAX = 64 };
 
 enum meter {
 #include "runtime/metrics_ids.h"

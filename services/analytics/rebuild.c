@@ -23,14 +23,14 @@ static bool claim(struct rebuild *self, const char *expected, struct error *err)
 static bool clear(struct rebuild *self, struct error *err);
 static bool load(struct rebuild *self, uint64_t first_seq, struct error *err);
 static bool read_position(struct rebuild *self, uint64_t *out_position, struct error *err);
-static bool enter(struct rebuild *self, const char *phase, const uint64_t *position,
+static bool enter(struct rebuild *self, const char *phase, const struct position *position,
                   struct error *err);
 
 bool rebuild_run(const struct rebuild_options *options, const char *expected, uint64_t first_seq,
                  struct error *err)
 {
     struct rebuild rebuild = {.options = options};
-    AUTO(changes_free) struct changes *changes = changes_new(options->partition);
+    AUTO(changes_free) struct changes *changes = changes_new(options->partition, 0);
     int64_t began_ms = clock_now_ms();
     bool is_done = false;
 
@@ -116,12 +116,12 @@ static bool load(struct rebuild *self, uint64_t first_seq, struct error *err)
         !rebuild_load_quarters(self, err))
         return false;
 
-    uint64_t position = place_after_rebuild(pg_position, first_seq);
+    struct position position = {.seq = place_after_rebuild(pg_position, first_seq)};
 
     if (!enter(self, "minutes", &position, err))
         return false;
     log_info("rebuild_counting", "partition=%u position=%" PRIu64, self->options->partition,
-             position);
+             position.seq);
     return rebuild_load_minutes(self, err) && enter(self, "uniques", NULL, err) &&
            rebuild_load_uniques(self, err) && enter(self, "done", NULL, err);
 }
@@ -141,11 +141,11 @@ static bool read_position(struct rebuild *self, uint64_t *out_position, struct e
     return true;
 }
 
-static bool enter(struct rebuild *self, const char *phase, const uint64_t *position,
+static bool enter(struct rebuild *self, const char *phase, const struct position *position,
                   struct error *err)
 {
     const struct changes_guard guard = {.kind = CHANGES_REBUILDING,
-                                        .expected = self->token,
+                                        .token = self->token,
                                         .next_position = position,
                                         .phase = phase,
                                         .rebuilt_at_ms = clock_at_ms()};
@@ -155,7 +155,7 @@ static bool enter(struct rebuild *self, const char *phase, const uint64_t *posit
 
 bool rebuild_flush(struct rebuild *self, struct error *err)
 {
-    const struct changes_guard guard = {.kind = CHANGES_REBUILDING, .expected = self->token};
+    const struct changes_guard guard = {.kind = CHANGES_REBUILDING, .token = self->token};
 
     return rebuild_flush_with(self, &guard, err);
 }

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 
+#include <stdlib.h>
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -16,25 +17,25 @@ struct recent {
 };
 
 /* A set twice to four times the ring keeps the probes short. */
-static size_t slots_for(size_t ids_max)
+static size_t slots_for(size_t names_max)
 {
     size_t slots = 16;
 
-    while (slots < 2 * ids_max)
+    while (slots < 2 * names_max)
         slots *= 2;
     return slots;
 }
 
-struct recent *recent_new(size_t ids_max, uint64_t seed)
+struct recent *recent_new(size_t names_max, uint64_t seed)
 {
     AUTO(recent_free) struct recent *recent = calloc(1, sizeof(*recent));
 
-    if (recent == NULL || ids_max == 0 || ids_max >= UINT32_MAX / 4)
+    if (recent == NULL || names_max == 0 || names_max >= UINT32_MAX / 4)
         return NULL;
     recent->seed = seed;
-    recent->capacity = ids_max;
-    recent->mask = slots_for(ids_max) - 1;
-    recent->ring = calloc(ids_max, sizeof(*recent->ring));
+    recent->capacity = names_max;
+    recent->mask = slots_for(names_max) - 1;
+    recent->ring = calloc(names_max, sizeof(*recent->ring));
     recent->slots = calloc(recent->mask + 1, sizeof(*recent->slots));
     if (recent->ring == NULL || recent->slots == NULL)
         return NULL;
@@ -88,9 +89,9 @@ static void drop_oldest(struct recent *self)
         self->uncommitted = self->count;
 }
 
-bool recent_add(struct recent *recent, const uint8_t id[EVENT_ID_SIZE])
+bool recent_add(struct recent *recent, const void *name, size_t size_bytes)
 {
-    uint64_t print = XXH3_64bits_withSeed(id, EVENT_ID_SIZE, recent->seed);
+    uint64_t print = XXH3_64bits_withSeed(name, size_bytes, recent->seed);
 
     if (recent->slots[find(recent, print)] != 0)
         return false;
@@ -123,6 +124,8 @@ void recent_rollback(struct recent *recent)
 
 void recent_clear(struct recent *recent)
 {
+    if (recent->count == 0)
+        return; /* and its memory stays untouched while it is not used */
     memset(recent->slots, 0, (recent->mask + 1) * sizeof(*recent->slots));
     recent->head = recent->count = recent->uncommitted = 0;
 }

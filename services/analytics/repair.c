@@ -76,9 +76,10 @@ static const char quarter_sql[] =
     " FROM page JOIN ad_quarter q USING (ad_id)"
     " WHERE q.quarter_at = to_timestamp($3::bigint * 900) ORDER BY 2";
 
+/* An ad without a total has a row too: its position counts, and its series are 0. */
 static const char totals_sql[] =
-    "SELECT (SELECT seq FROM positions WHERE partition = $1::int), type, reason, count"
-    " FROM ad_total WHERE ad_id = $2::text";
+    "SELECT p.seq, t.type, t.reason, t.count"
+    " FROM positions p LEFT JOIN ad_total t ON t.ad_id = $2::text WHERE p.partition = $1::int";
 
 static const char clear_sql[] =
     "DELETE FROM dirty USING unnest($2::text[], $3::bigint[], $4::bigint[]) AS m(ad, quarter, seq)"
@@ -92,7 +93,7 @@ struct repair *repair_new(const struct repair_options *options)
     if (repair == NULL)
         return NULL;
     repair->options = *options;
-    repair->changes = changes_new(options->partition);
+    repair->changes = changes_new(options->partition, 0);
     if (repair->changes == NULL)
         return NULL;
     return TAKE(repair);

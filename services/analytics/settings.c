@@ -1,6 +1,11 @@
 #include "settings.h"
 
+#include "changes.h"
+#include "fold.h"
 #include "meters.h"
+
+_Static_assert((FOLD_ENTRIES_LIMIT + 2) * CHANGES_ENTRY_ARGS_MAX <= CHANGES_ARGS_MAX,
+               "a full fold fits into a list of changes");
 
 const struct option_row settings_rows[] = {
     PROCESS_ROWS(process),
@@ -21,8 +26,8 @@ const struct option_row settings_rows[] = {
                "bytes of stream messages read at once"),
     OPTION_INT("FOLD_WAIT_MS", FIELD(fold_wait_ms), 250, 0, 5000,
                "most ms to wait for more events under load; a lone event never waits"),
-    OPTION_INT("FOLD_ENTRIES_MAX", FIELD(fold_entries_max), 5000, 100, 100000,
-               "counters and visitors in one call; it bounds the time Redis is busy with it"),
+    OPTION_INT("FOLD_ENTRIES_MAX", FIELD(fold_entries_max), 5000, 100, FOLD_ENTRIES_LIMIT,
+               "most counters and visitors in one call; fewer when calls take long"),
     OPTION_INT("RECENT_IDS_MAX", FIELD(recent_ids_max), 500000, 1000, 100000000,
                "recent event ids known to a partition, 16 bytes each; repairs mend what it misses"),
     OPTION_INT("TRIM_INTERVAL_MS", FIELD(trim_interval_ms), 10000, 100, 3600000,

@@ -7,15 +7,15 @@ void trim_init(struct trim *trim, int64_t window_ms)
 
 void trim_sample(struct trim *trim, uint64_t seq, int64_t now_ms)
 {
-    if (trim->count > 0) {
-        size_t newest = (trim->head + trim->count - 1) % TRIM_SAMPLES_MAX;
+    const struct trim_sample *newest =
+        &trim->samples[(trim->head + trim->count + TRIM_SAMPLES_MAX - 1) % TRIM_SAMPLES_MAX];
 
-        if (now_ms - trim->samples[newest].now_ms < trim->window_ms / TRIM_SAMPLES_MAX)
-            return;
-    }
+    if (trim->count > 0 && seq < newest->seq)
+        trim->count = 0;
+    if (trim->count > 0 && now_ms - newest->now_ms < trim->window_ms / TRIM_SAMPLES_MAX)
+        return;
     if (trim->count == TRIM_SAMPLES_MAX)
-        return; /* nobody has taken for longer than the window: the old samples are the useful ones
-                 */
+        return; /* nobody took for a window: the old samples are the useful ones */
     trim->samples[(trim->head + trim->count) % TRIM_SAMPLES_MAX] =
         (struct trim_sample){.seq = seq, .now_ms = now_ms};
     trim->count++;

@@ -28,7 +28,8 @@ struct trim {
 };
 
 void trim_init(struct trim *trim, int64_t window_ms);
-/* Both stores are at seq or beyond. Samples closer than window / TRIM_SAMPLES_MAX are left out. */
+/* Both stores are at seq or beyond. Samples closer than window / TRIM_SAMPLES_MAX are left out. A
+ * store that has gone back (a backup was restored) needs its messages again: the samples go. */
 void trim_sample(struct trim *trim, uint64_t seq, int64_t now_ms);
 /* True: every message below out_below may go. It takes the samples that it used. */
 bool trim_take(struct trim *trim, int64_t now_ms, uint64_t *out_below);

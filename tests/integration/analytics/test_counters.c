@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PARTITION = 3, EVENTS_MAX = 60000, ADS = 3, VISITORS = 40, DAY_S = 86400 };
+enum { PARTITION = 3, EVENTS_MAX = 60000, ADS = 3, KEYS_MAX = 1000, VISITORS = 40, DAY_S = 86400 };
 
 /* 2026-03-01T23:58:20Z: a minute, an hour and a day end soon after. */
 static const int64_t start_s = 1772409500;
@@ -51,8 +51,8 @@ static void bench_close(struct bench *bench)
 static struct bench bench_open(struct error *err)
 {
     struct bench bench = {.server = server_open_redis(),
-                          .changes = changes_new(PARTITION),
-                          .fold = fold_new(1000000),
+                          .changes = changes_new(PARTITION, KEYS_MAX),
+                          .fold = fold_new(FOLD_ENTRIES_LIMIT),
                           .random = 88172645463325252ULL,
                           .events = calloc(EVENTS_MAX, sizeof(struct seen))};
     const struct redis_options options = {
@@ -112,7 +112,7 @@ static struct changes_result apply(struct bench *bench, uint64_t expected, int64
                                    struct error *err)
 {
     char text[24];
-    uint64_t next = expected + 1;
+    const struct position next = {.seq = expected + 1};
     const struct changes_guard guard = {.kind = CHANGES_AT_POSITION,
                                         .expected = text,
                                         .next_position = &next,
@@ -125,7 +125,7 @@ static struct changes_result apply(struct bench *bench, uint64_t expected, int64
     assert_ok(changes_run(bench->changes, bench->redis, &guard, &result, err));
     fold_reset(bench->fold);
     if (!result.is_lost)
-        bench->position = next;
+        bench->position = next.seq;
     return result;
 }
 
@@ -174,30 +174,35 @@ static int64_t count_window(const struct bench *bench, int ad, enum event_type t
     return sum;
 }
 
-static void check_windows(struct bench *bench, int64_t now_s, struct error *err)
-{
-    static const int64_t windows_s[] = {60, 300, 900, 1800, 3600, 7200, 86400, 604800};
-    static const struct {
-        const char *name;
-        enum event_type type;
-        enum event_reason reason;
-    } series[] = {{"c", EVENT_CLICK, EVENT_VALID},
+static const struct series {
+    const char *name;
+    enum event_type type;
+    enum event_reason reason;
+} all_series[] = {{"c", EVENT_CLICK, EVENT_VALID},
                   {"c.crawler", EVENT_CLICK, EVENT_CRAWLER},
                   {"i", EVENT_IMPRESSION, EVENT_VALID}};
 
-    for (int ad = 0; ad < ADS; ad++) {
-        for (size_t s = 0; s < 3; s++) {
-            for (size_t w = 0; w < sizeof(windows_s) / sizeof(windows_s[0]); w++) {
-                int64_t read = read_window(bench, ad, series[s].name, now_s, windows_s[w], err);
-                int64_t counted =
-                    count_window(bench, ad, series[s].type, series[s].reason, now_s, windows_s[w]);
+static void check_series(struct bench *bench, int ad, const struct series *series, int64_t now_s,
+                         struct error *err)
+{
+    static const int64_t windows_s[] = {60, 300, 900, 1800, 3600, 7200, 86400, 604800};
 
-                if (read != counted)
-                    fail_msg("ad %d %s, %lld s: %lld in Redis, %lld counted", ad, series[s].name,
-                             (long long)windows_s[w], (long long)read, (long long)counted);
-            }
-        }
+    for (size_t w = 0; w < sizeof(windows_s) / sizeof(windows_s[0]); w++) {
+        int64_t read = read_window(bench, ad, series->name, now_s, windows_s[w], err);
+        int64_t counted =
+            count_window(bench, ad, series->type, series->reason, now_s, windows_s[w]);
+
+        if (read != counted)
+            fail_msg("ad %d %s, %lld s: %lld in Redis, %lld counted", ad, series->name,
+                     (long long)windows_s[w], (long long)read, (long long)counted);
     }
+}
+
+static void check_windows(struct bench *bench, int64_t now_s, struct error *err)
+{
+    for (int ad = 0; ad < ADS; ad++)
+        for (size_t s = 0; s < sizeof(all_series) / sizeof(all_series[0]); s++)
+            check_series(bench, ad, &all_series[s], now_s, err);
 }
 
 TEST(every_window_equals_a_plain_count_while_the_clock_moves)
@@ -275,7 +280,7 @@ TEST(a_lost_position_changes_nothing_and_tells_the_stored_one)
 
     assert_true(result.is_lost);
     assert_true(result.has_position);
-    assert_int_equal(result.position, 1);
+    assert_int_equal(result.position.seq, 1);
     assert_int_equal(read_window(&bench, 0, "c", start_s, 60, err), 1);
 }
 
@@ -337,12 +342,88 @@ TEST(hashes_live_as_long_as_they_are_read)
     assert_int_equal(read_ttl(&bench, key, err), -1);
 }
 
+TEST(redis_is_told_once_when_a_key_ends)
+{
+    AUTO(bench_close) struct bench bench = bench_open(err);
+    AUTO(redis_reply_free) redisReply *reply = NULL;
+    struct seen seen = {.second = start_s, .type = EVENT_CLICK, .visitor = 5};
+    char key[BUCKET_KEY_MAX];
+
+    bucket_key(key, PARTITION, "ad-0", "c", BUCKET_SECOND, start_s / 60);
+    add_event(&bench, seen);
+    assert_false(apply(&bench, 0, start_s, err).is_lost);
+    assert_ok(redis_text(bench.redis, &reply, err, "PERSIST %s", key));
+    seen.second++;
+    add_event(&bench, seen);
+    assert_false(apply(&bench, bench.position, start_s, err).is_lost);
+    assert_int_equal(read_ttl(&bench, key, err), -1); /* it is known to have one */
+
+    changes_forget(bench.changes);
+    seen.second++;
+    add_event(&bench, seen);
+    assert_false(apply(&bench, bench.position, start_s, err).is_lost);
+    assert_in_range(read_ttl(&bench, key, err), 1230, 1240);
+}
+
+TEST(a_key_of_a_call_that_was_lost_is_not_taken_for_made)
+{
+    AUTO(bench_close) struct bench bench = bench_open(err);
+    struct seen seen = {.second = start_s, .type = EVENT_CLICK};
+    char key[BUCKET_KEY_MAX];
+
+    add_event(&bench, seen);
+    assert_true(apply(&bench, 7, start_s, err).is_lost);
+    add_event(&bench, seen);
+    assert_false(apply(&bench, 0, start_s, err).is_lost);
+
+    bucket_key(key, PARTITION, "ad-0", "c", BUCKET_SECOND, start_s / 60);
+    assert_in_range(read_ttl(&bench, key, err), 1235, 1240);
+}
+
+/* The position alone would not tell: the rebuild ends where the counting stood. */
+TEST(a_rebuild_between_two_calls_is_noticed)
+{
+    AUTO(bench_close) struct bench bench = bench_open(err);
+    AUTO(redis_reply_free) redisReply *reply = NULL;
+    struct changes_result claimed;
+
+    assert_ok(changes_claim(bench.changes, bench.redis, "0", "a-token", &claimed, err));
+    assert_false(claimed.is_lost);
+    assert_ok(redis_text(bench.redis, &reply, err, "SET {%d}:position 0", PARTITION));
+
+    assert_true(apply(&bench, 0, start_s, err).is_lost);
+}
+
+TEST(a_full_fold_of_the_costliest_events_fits_into_one_call)
+{
+    AUTO(bench_close) struct bench bench = bench_open(err);
+    AUTO(fold_free) struct fold *fold = fold_new(FOLD_ENTRIES_LIMIT);
+    struct event event = {.type = EVENT_CLICK, .received_at_ms = start_s * 1000};
+
+    for (uint64_t i = 1; !fold_is_full(fold); i++) {
+        event.ad_id_size = (uint8_t)snprintf(event.ad_id, sizeof(event.ad_id), "%064d", (int)i);
+        event.visitor = i % 2; /* a count costs more than a visitor */
+        assert_true(fold_add(fold, &event, i));
+    }
+    changes_reset(bench.changes, start_s);
+    apply_fold(fold, bench.changes);
+
+    const struct changes_guard guard = {.kind = CHANGES_COUNTING};
+    struct changes_result result;
+
+    assert_in_range(changes_args(bench.changes), 1, CHANGES_ARGS_MAX);
+    assert_in_range(changes_args(bench.changes), 1,
+                    (FOLD_ENTRIES_LIMIT + 1L) * CHANGES_ENTRY_ARGS_MAX);
+    assert_ok(changes_run(bench.changes, bench.redis, &guard, &result, err));
+    assert_false(result.is_lost);
+}
+
 TEST(an_event_past_every_bucket_still_counts_in_the_total)
 {
     AUTO(bench_close) struct bench bench = bench_open(err);
     AUTO(redis_reply_free) redisReply *keys = NULL;
     AUTO(redis_reply_free) redisReply *total = NULL;
-    struct seen seen = {.second = start_s - 20 * DAY_S, .type = EVENT_CLICK, .visitor = 5};
+    struct seen seen = {.second = start_s - INT64_C(20) * DAY_S, .type = EVENT_CLICK, .visitor = 5};
 
     add_event(&bench, seen);
     assert_false(apply(&bench, 0, start_s, err).is_lost);
@@ -373,6 +454,9 @@ TESTS(RUN(every_window_equals_a_plain_count_while_the_clock_moves),
       RUN(visitors_are_summed_over_closed_days_and_late_ones_still_count),
       RUN(a_lost_position_changes_nothing_and_tells_the_stored_one),
       RUN(positions_are_compared_digit_by_digit), RUN(nobody_counts_without_a_position),
-      RUN(hashes_live_as_long_as_they_are_read),
+      RUN(hashes_live_as_long_as_they_are_read), RUN(redis_is_told_once_when_a_key_ends),
+      RUN(a_key_of_a_call_that_was_lost_is_not_taken_for_made),
+      RUN(a_rebuild_between_two_calls_is_noticed),
+      RUN(a_full_fold_of_the_costliest_events_fits_into_one_call),
       RUN(an_event_past_every_bucket_still_counts_in_the_total),
       RUN(the_days_that_are_no_longer_kept_leave_the_hash_of_days))

@@ -15,6 +15,7 @@
 #include "rebuild.h"
 #include "repair.h"
 #include "runtime/clock.h"
+#include "schema.h"
 #include "servers.h"
 
 #include <inttypes.h>
@@ -46,34 +47,13 @@ static void bench_close(struct bench *bench)
     server_close(&bench->redis_server);
 }
 
-static void run_sql(struct bench *bench, const char *sql, struct error *err)
-{
-    assert_ok(pg_script(bench->pg, sql, err));
-}
-
-static void make_schema(struct bench *bench, struct error *err)
-{
-    static char sql[65536];
-    FILE *file = fopen(SCHEMA_SQL, "re");
-    size_t size = 0;
-
-    assert_non_null(file);
-    size = fread(sql, 1, sizeof(sql) - 1, file);
-    sql[size] = '\0';
-    (void)fclose(file);
-    run_sql(bench, sql, err);
-    run_sql(bench,
-            "CREATE TABLE events_all PARTITION OF events FOR VALUES FROM (MINVALUE) TO (MAXVALUE)",
-            err);
-}
-
 static struct bench bench_open(struct error *err)
 {
     struct bench bench = {.redis_server = server_open_redis(),
                           .pg_server = server_open_postgres(),
                           .metrics = meters_new(),
-                          .changes = changes_new(0),
-                          .fold = fold_new(1000000),
+                          .changes = changes_new(0, 0),
+                          .fold = fold_new(FOLD_ENTRIES_LIMIT),
                           .random = 88172645463325252ULL};
     const struct redis_options redis = {
         .url = server_url(bench.redis_server), .connect_ms = 2000, .command_ms = 5000};
@@ -86,7 +66,7 @@ static struct bench bench_open(struct error *err)
     bench.redis = redis_new(&redis, err);
     bench.pg = pg_new(&pg);
     assert_non_null(bench.redis);
-    make_schema(&bench, err);
+    make_schema(bench.pg, err);
 
     const struct repair_options repair = {
         .partition_count = 1, .pg = bench.pg, .redis = bench.redis, .metrics = bench.metrics};
@@ -129,12 +109,16 @@ static void count(struct bench *bench, const struct event *event, uint64_t seq)
 static void apply(struct bench *bench, struct error *err)
 {
     AUTO(redis_reply_free) redisReply *stored = NULL;
+    AUTO(redis_reply_free) redisReply *token = NULL;
+    const struct position next = {.seq = bench->redis_position};
 
     assert_ok(redis_text(bench->redis, &stored, err, "GET {0}:position"));
+    assert_ok(redis_text(bench->redis, &token, err, "HGET {0}:state token"));
 
     const struct changes_guard guard = {.kind = CHANGES_AT_POSITION,
                                         .expected = stored->str,
-                                        .next_position = &bench->redis_position,
+                                        .token = token->str,
+                                        .next_position = &next,
                                         .fresh_at_ms = clock_at_ms()};
     struct changes_result result;
 
@@ -161,7 +145,7 @@ static void store(struct bench *bench, const struct event *event, uint64_t seq, 
              " ON CONFLICT (partition, ad_id, quarter_at) DO UPDATE SET seq = excluded.seq",
              id, (int)event->type, (int)event->reason, seq, event->ad_id, event->received_at_ms,
              event->visitor, event->ad_id, event->received_at_ms / 900000 * 900, seq);
-    run_sql(bench, sql, err);
+    run_sql(bench->pg, sql, err);
     bench->pg_position = seq;
 }
 
@@ -172,7 +156,7 @@ static void mark(struct bench *bench, const struct event *event, uint64_t seq, s
     snprintf(sql, sizeof(sql),
              "INSERT INTO dirty VALUES (0, '%s', to_timestamp(%" PRId64 "), %" PRIu64 ")",
              event->ad_id, event->received_at_ms / 900000 * 900, seq);
-    run_sql(bench, sql, err);
+    run_sql(bench->pg, sql, err);
 }
 
 static void roll_up(struct bench *bench, struct error *err)
@@ -188,7 +172,7 @@ static void roll_up(struct bench *bench, struct error *err)
              " GROUP BY 1, 2, 3;"
              "INSERT INTO positions VALUES (0, %" PRIu64 ")",
              bench->pg_position);
-    run_sql(bench, sql, err);
+    run_sql(bench->pg, sql, err);
 }
 
 /* Counts a share of the messages twice; the second copy is a duplicate for PostgreSQL. */
@@ -349,7 +333,7 @@ TEST(closed_quarter_hours_are_compared_without_a_mark)
     AUTO(bench_close) struct bench bench = bench_open(err);
     struct event event = draw_event(&bench);
 
-    event.received_at_ms = clock_at_ms() - 3600 * 1000;
+    event.received_at_ms = clock_at_ms() - INT64_C(3600) * 1000;
     count(&bench, &event, 1);
     store(&bench, &event, 1, err);
     apply(&bench, err);
@@ -465,6 +449,22 @@ TEST(an_empty_database_and_an_empty_redis_begin_at_the_streams_first_message)
     assert_int_equal(state->type, REDIS_REPLY_NIL);
 }
 
+TEST(a_rebuild_takes_over_in_the_middle_of_a_message)
+{
+    AUTO(bench_close) struct bench bench = bench_open(err);
+    const struct rebuild_options options = rebuild_options(&bench, NULL);
+    AUTO(redis_reply_free) redisReply *reply = NULL;
+    AUTO(redis_reply_free) redisReply *position = NULL;
+
+    fill(&bench, 20, 0, err);
+    assert_ok(redis_text(bench.redis, &reply, err, "SET {0}:position 20+7"));
+    assert_ok(rebuild_run(&options, "20", 1, err));
+    assert_ok(redis_text(bench.redis, &position, err, "GET {0}:position"));
+
+    assert_string_equal(position->str, "20");
+    check_equal(&bench, err);
+}
+
 TEST(a_rebuild_does_not_begin_when_the_position_has_moved_or_postgresql_is_gone)
 {
     AUTO(bench_close) struct bench bench = bench_open(err);
@@ -491,4 +491,5 @@ TESTS(RUN(what_was_counted_twice_is_set_to_the_rollups_and_the_marks_go),
       RUN(what_is_counted_after_the_snapshot_is_added_to_it),
       RUN(a_rebuild_that_is_cut_off_at_any_point_is_done_again_whole),
       RUN(an_empty_database_and_an_empty_redis_begin_at_the_streams_first_message),
+      RUN(a_rebuild_takes_over_in_the_middle_of_a_message),
       RUN(a_rebuild_does_not_begin_when_the_position_has_moved_or_postgresql_is_gone))

@@ -112,7 +112,7 @@ TEST(is_full_at_its_limit_and_empty_after_a_reset)
 
 TEST(tells_many_ads_apart_while_it_grows)
 {
-    AUTO(fold_free) struct fold *fold = fold_new(100000);
+    AUTO(fold_free) struct fold *fold = fold_new(FOLD_ENTRIES_LIMIT);
 
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 3000; i++) {

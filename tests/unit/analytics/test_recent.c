@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "base/auto.h"
+#include "event/event.h"
 #include "recent.h"
 
 #include <string.h>
