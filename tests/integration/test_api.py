@@ -18,10 +18,8 @@ def now_text():
 
 
 def row(product, event_id):
-    product.agree()
     columns = "type, reason, flags, ad_id, event_at, received_at, visitor, playback_ms, host(ip)"
-    found = product.sql(f"SELECT {columns} FROM events WHERE event_id = %s", (event_id,))
-    assert len(found) == 1, f"{event_id}: {len(found)} rows"
+    found = wait_until(f"{event_id} is stored", lambda: product.sql(f"SELECT {columns} FROM events WHERE event_id = %s", (event_id,)))
     return dict(zip(("type", "reason", "flags", "ad_id", "event_at", "received_at", "visitor", "playback_ms", "ip"), found[0]))
 
 

@@ -316,10 +316,12 @@ def old_redis(product):
     return store
 
 
+LISTED_AT = ago(4000)  # the same record in two lists has one time
+
+
 def push(store, name, ad_id, first, count):
-    at = ago(4000)
     for number in range(first, first + count):
-        store.rpush(name, json.dumps({"id": number, "ad_id": ad_id, "timestamp": rfc3339(at)}))
+        store.rpush(name, json.dumps({"id": number, "ad_id": ad_id, "timestamp": rfc3339(LISTED_AT)}))
 
 
 def test_lists_are_read_and_left_alone(product):
