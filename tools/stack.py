@@ -167,6 +167,10 @@ class Stack:
         for name in ("nats", "postgres", "redis"):
             # A letter first: nats-server reads a value of digits alone as a number.
             settings["passwords"].setdefault(name, "p" + secrets.token_hex(16))
+        for name, port in fixed_ports.items():
+            running = settings["ports"].get(name)
+            if running not in (None, port) and Process(self, name).pid is not None:
+                raise StackError(f"{name} runs on port {running}: stop it first (./run --stop) to move it to {port}")
         for name, preferred in PREFERRED_PORTS.items():
             port = fixed_ports.get(name) or settings["ports"].get(name)
             if port is None:
@@ -200,6 +204,8 @@ class Stack:
         """The environment of a service: the user's own settings, but always the private servers."""
         env = {key: value for key, value in os.environ.items() if not key.startswith(("POSTGRES_", "REDIS_", "DB_DSN"))}
         env.setdefault("TRUST_BODY_IP", "on")  # the earlier trackers' callers send the player's address in the body
+        for host in ("HTTP_HOST", "INGEST_HOST", "ANALYTICS_HOST"):
+            env.setdefault(host, "127.0.0.1")
         env.update(self.extra_env)
         env.update(DATABASE_URL=self.database_url, REDIS_URL=self.redis_url, NATS_URL=self.nats_url,
                    INGEST_PORT=str(self.port("ingest")), ANALYTICS_PORT=str(self.port("analytics")),
@@ -309,13 +315,17 @@ class Stack:
 
     # ---- services -------------------------------------------------------------------------------
 
+    def _check_port(self, name):
+        if not port_is_free(self.port(name)):
+            hint = "choose another with PORT=8090 ./run" if name == "gateway" else f"end what uses it, or set {name.upper()}_PORT"
+            raise StackError(f"port {self.port(name)} for {name} is taken: {hint}")
+
     def start_service(self, name, instance=None, **env):
         """Starts a service; `instance` names a second process of it, with env for its own ports."""
         process = self.process(instance or name)
         if process.pid is None:
-            if instance is None and not port_is_free(self.port(name)):
-                hint = "choose another with PORT=8090 ./run" if name == "gateway" else f"end what uses it, or set {name.upper()}_PORT"
-                raise StackError(f"port {self.port(name)} for {name} is taken: {hint}")
+            if instance is None:
+                self._check_port(name)
             data = self.dir / (instance or name)
             data.mkdir(exist_ok=True)
             process.start([self.binaries / "services" / name / name], env=self.service_env(name, **env), cwd=str(data))
@@ -342,6 +352,9 @@ class Stack:
     # ---- all of it ------------------------------------------------------------------------------
 
     def start(self):
+        for name in SERVICES:
+            if self.process(name).pid is None:
+                self._check_port(name)
         for name in SERVERS:
             if self.process(name).pid is None:
                 say(f"starting {name}")
@@ -383,6 +396,19 @@ class Stack:
 
 
 # ---- the command line of ./run ----------------------------------------------------------------------
+
+
+def asked_ports():
+    """The ports that the environment asks for, by service."""
+    asked = {}
+    for name, variables in (("gateway", ("HTTP_PORT", "PORT")), ("ingest", ("INGEST_PORT",)), ("analytics", ("ANALYTICS_PORT",))):
+        for variable in variables:
+            text = os.environ.get(variable)
+            if text and name not in asked:
+                if not text.isdigit() or not 1 <= int(text) <= 65535:
+                    raise StackError(f"{variable}={text}: a port is a number from 1 to 65535")
+                asked[name] = int(text)
+    return asked
 
 
 def print_addresses(stack):
@@ -440,11 +466,7 @@ def main():
     mode.add_argument("--env", action="store_true", help="print addresses and pids as shell variables")
     args = parser.parse_args()
 
-    ports = {"gateway": os.environ.get("HTTP_PORT") or os.environ.get("PORT"),
-             "ingest": os.environ.get("INGEST_PORT"), "analytics": os.environ.get("ANALYTICS_PORT")}
-    if args.stop or args.status or args.clean or args.env:
-        ports = {}
-    stack = Stack(fixed_ports={name: int(port) for name, port in ports.items() if port})
+    stack = Stack(fixed_ports={} if args.stop or args.status or args.clean or args.env else asked_ports())
     if args.stop:
         return 0 if stack.stop() else 1
     if args.clean:

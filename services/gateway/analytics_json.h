@@ -3,7 +3,7 @@
  *
  * Shape:  pure: numbers in, JSON appended to a text. Every shape is here: the v1 object and board,
  *         and those of the earlier clients.
- * Units:  as API.md "Analytics" says; ctr has six decimals.
+ * Units:  as docs/api.md "Analytics" says; ctr has six decimals.
  * Errors: those of struct text, asked once by the caller.
  */
 #pragma once

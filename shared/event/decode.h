@@ -1,7 +1,7 @@
 /*
  * decode.h — from the bytes a client sent to a checked event
  *
- * Why:     one place knows every spelling of a field, every bound and every code of API.md.
+ * Why:     one place knows every spelling of a field, every bound and every code of docs/api.md.
  * Errors:  faults, not struct error: a client is told every field that is wrong, by stable codes.
  *          The first fault decides the HTTP status (fault_status).
  * Threads: one struct decoder per thread; it owns the arena that jansson allocates from.

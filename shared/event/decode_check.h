@@ -1,7 +1,7 @@
 /*
  * decode_check.h — from the fields of one object to a checked event
  *
- * Every rule of API.md's "Field names" is here, and none of it knows how the body was parsed.
+ * Every rule of docs/api.md's "Fields" is here, and none of it knows how the body was parsed.
  */
 #pragma once
 

@@ -96,6 +96,8 @@ static bool fail(struct faults *faults, const json_error_t *error)
 
     if (code == json_error_out_of_memory)
         fault_add(faults, FAULT_TOO_LARGE, "", "The event takes too much memory.");
+    else if (error->line < 1) /* a request without a body has no text at all */
+        fault_add(faults, FAULT_INVALID_JSON, "", "The body is empty.");
     else
         fault_add(faults, FAULT_INVALID_JSON, "", "Line %d, column %d: %s.", error->line,
                   error->column, explain(code));
