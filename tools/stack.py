@@ -472,6 +472,8 @@ def main():
     if args.clean:
         stack.clean()
         return 0
+    if args.status or args.env:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # ./run --env | head is no error
     if args.status:
         return print_status(stack)
     if args.env:

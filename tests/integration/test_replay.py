@@ -45,8 +45,11 @@ def test_every_channel_counts_as_in_the_file(start_product, fault, tmp_path):
 
 def test_ndjson_from_standard_input_and_a_summary_of_statuses(start_product):
     product = start_product()
-    lines = '{"ad_id":"ad-001","ip":"203.0.113.9"}\n{"ad_id":"no-such-ad"}\n{"ad_id":"ad-002","timestamp":"2017-11-07 09:30:38"}\n'
+    lines = '\n{"ad_id":"ad-001","ip":"203.0.113.9"}\nnot json\n{"ad_id":"ad-001","playback_time":"soon"}\n{"ad_id":"no-such-ad"}\n{"ad_id":"ad-002","timestamp":"2017-11-07 09:30:38"}\n'
     done = subprocess.run([ROOT / "tools" / "replay", "--url", product.stack.url(), "-"], input=lines, text=True, capture_output=True, check=False)
     assert done.returncode == 1
-    assert "202: 2" in done.stdout and "404: 1" in done.stdout
+    assert all(share in done.stdout for share in ("202: 2", "404: 1", "422: 1", "unreadable: 1")), done.stdout
+    assert "Traceback" not in done.stderr
+    missing = subprocess.run([ROOT / "tools" / "replay", "--url", product.stack.url(), "/no/such/file"], text=True, capture_output=True, check=False)
+    assert missing.returncode == 1 and missing.stderr.startswith("tools/replay: ")
     product.agree()
