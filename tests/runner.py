@@ -113,10 +113,13 @@ STAGES = [
 
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Installs, builds and runs every test.")
-    parser.add_argument("--quick", action="store_true", help="the unit tier alone")
+    parser.add_argument("--quick", action="store_true", help="format, layers and unit tests alone")
+    parser.add_argument("--full", action="store_true", help="the slow tests too: the recorded clicks again with each service killed")
     parser.add_argument("--only", metavar="WORD", help="the stages whose name contains WORD")
     args = parser.parse_args()
 
+    if args.full:
+        os.environ["ADLEDGER_FULL"] = "1"
     tier = "quick" if args.quick else "full"
     total = Counts()
     for name, tiers, stage in STAGES:

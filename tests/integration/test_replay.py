@@ -17,7 +17,7 @@ DATA = ROOT.parent / "shared" / "data" / "ad_clicks_100k.csv.gz"
 @pytest.mark.parametrize("fault", [None, "ingest", "analytics", "gateway"])
 def test_every_channel_counts_as_in_the_file(start_product, fault, tmp_path):
     if fault and os.environ.get("ADLEDGER_FULL") != "1":
-        pytest.skip("with faults in the slower tier: ADLEDGER_FULL=1")
+        pytest.skip("with faults in the slower tier: ./test --full")
     product = start_product()
     channels = collections.Counter(row["channel"] for row in csv.DictReader(io.TextIOWrapper(gzip.open(DATA))))
     ids = tmp_path / "ids"
