@@ -14,21 +14,24 @@
 enum { EVENT_BODY_MAX = 4 << 10, EVENTS_BODY_MAX = 1 << 20 };
 
 const struct route gateway_routes[] = {
-    {"POST", "/api/v1/ads/click", click_post, EVENT_BODY_MAX, ROUTE_BODY_JSON},
-    {"POST", "/api/v1/ads/impression", impression_post, EVENT_BODY_MAX, ROUTE_BODY_JSON},
-    {"POST", "/api/v1/events", events_post, EVENTS_BODY_MAX, ROUTE_BODY_JSON | ROUTE_BODY_NDJSON},
+    {"POST", "/api/v1/ads/click", click_post, EVENT_BODY_MAX, ROUTE_BODY_JSON | ROUTE_COLLECT},
+    {"POST", "/api/v1/ads/impression", impression_post, EVENT_BODY_MAX,
+     ROUTE_BODY_JSON | ROUTE_COLLECT},
+    {"POST", "/api/v1/events", events_post, EVENTS_BODY_MAX,
+     ROUTE_BODY_JSON | ROUTE_BODY_NDJSON | ROUTE_COLLECT},
     {"POST", "/api/v1/events/validate", events_validate, EVENTS_BODY_MAX,
-     ROUTE_BODY_JSON | ROUTE_BODY_NDJSON},
+     ROUTE_BODY_JSON | ROUTE_BODY_NDJSON | ROUTE_COLLECT},
 
     {"GET", "/api/v1/ads", ads_list, 0, 0},
     {"GET", "/api/v1/ads/{id}", ads_get, 0, 0},
-    {"GET", "/api/v1/ads/analytics", analytics_get, 0, 0},
+    {"GET", "/api/v1/ads/analytics", analytics_get, 0, ROUTE_READ},
 
     /* The earlier clients' routes. */
-    {"POST", "/ads/click", click_post_legacy, EVENT_BODY_MAX, ROUTE_BODY_JSON},
-    {"POST", "/ads/impression", impression_post_legacy, EVENT_BODY_MAX, ROUTE_BODY_JSON},
+    {"POST", "/ads/click", click_post_legacy, EVENT_BODY_MAX, ROUTE_BODY_JSON | ROUTE_COLLECT},
+    {"POST", "/ads/impression", impression_post_legacy, EVENT_BODY_MAX,
+     ROUTE_BODY_JSON | ROUTE_COLLECT},
     {"GET", "/ads", ads_list_legacy, 0, 0},
-    {"GET", "/ads/analytics", analytics_get_legacy, 0, 0},
+    {"GET", "/ads/analytics", analytics_get_legacy, 0, ROUTE_READ},
 
     ROUTES_OPS,
     {.path = NULL},

@@ -19,9 +19,12 @@ enum {
     WIRE_BYTES = 2,
     WIRE_FIXED32 = 5,
 
-    HEADER_FIELD_MAX = 7, /* the batch's own fields are 1 to 7 */
+    SPOOLED_FIELD = 8,
+    ABANDONED_FIELD = 9,
+    HEADER_FIELD_MAX = 9, /* the batch's own fields are 1 to 9 */
     EVENTS_FIELD = 16,
-    AD_ID_FIELD = 3, /* of an event */
+    VARINT_FIELD_MAX = 11, /* bytes: a tag and 64 bits */
+    AD_ID_FIELD = 3,       /* of an event */
 
     EVENT_READ_MAX = 1024,   /* bytes of one event, unknown fields of later versions included */
     ARENA_BYTES = 64 * 1024, /* what an event of EVENT_READ_MAX can cost at the very worst */
@@ -90,6 +93,19 @@ size_t codec_append_event(uint8_t *out, const struct event *event)
     return (size_t)(put_bytes(out, EVENTS_FIELD, body, (size_t)(at - body)) - out);
 }
 
+static uint8_t *put_ranges(uint8_t *at, unsigned field, const struct codec_ranges *ranges)
+{
+    for (size_t i = 0; i < ranges->count; i++) {
+        uint8_t body[3 * VARINT_FIELD_MAX];
+        uint8_t *end = put_number(body, 1, ranges->rows[i].first);
+
+        end = put_number(end, 2, ranges->rows[i].last);
+        end = put_number(end, 3, ranges->rows[i].events);
+        at = put_bytes(at, field, body, (size_t)(end - body));
+    }
+    return at;
+}
+
 size_t codec_append_header(uint8_t *out, const struct codec_header *header)
 {
     uint8_t *at = out;
@@ -101,6 +117,8 @@ size_t codec_append_header(uint8_t *out, const struct codec_header *header)
     at = put_number(at, 5, (uint64_t)header->sent_at_ms);
     at = put_number(at, 6, header->settled_below);
     at = put_number(at, 7, header->accepted);
+    at = put_ranges(at, SPOOLED_FIELD, &header->spooled);
+    at = put_ranges(at, ABANDONED_FIELD, &header->abandoned);
     return (size_t)(at - out);
 }
 
@@ -222,6 +240,25 @@ static bool is_at_ms(int64_t at_ms)
     return at_ms >= 0 && at_ms <= EVENT_AT_MS_MAX;
 }
 
+static bool are_ranges(Adledger__V1__BatchRange *const *rows, size_t count)
+{
+    if (count > CODEC_RANGES_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (rows[i]->first == 0 || rows[i]->last < rows[i]->first || rows[i]->last > INT64_MAX ||
+            rows[i]->events > INT64_MAX)
+            return false;
+    return true;
+}
+
+static void fill_ranges(Adledger__V1__BatchRange *const *rows, size_t count,
+                        struct codec_ranges *out)
+{
+    out->count = count;
+    for (size_t i = 0; i < count; i++)
+        out->rows[i] = (struct codec_range){rows[i]->first, rows[i]->last, rows[i]->events};
+}
+
 static const char *find_header_fault(const Adledger__V1__EventBatch *batch)
 {
     if (batch->gateway_id.len != sizeof(((struct codec_header *)NULL)->gateway_id))
@@ -234,6 +271,9 @@ static const char *find_header_fault(const Adledger__V1__EventBatch *batch)
         return "a count is out of range";
     if (batch->thread > INT32_MAX || batch->partition > INT32_MAX)
         return "a lane is out of range";
+    if (!are_ranges(batch->spooled, batch->n_spooled) ||
+        !are_ranges(batch->abandoned, batch->n_abandoned))
+        return "a range is out of range";
     return NULL;
 }
 
@@ -266,6 +306,8 @@ static bool read_header(const struct own_fields *own, struct arena *arena, struc
     out->sent_at_ms = batch->sent_at_ms;
     out->settled_below = batch->settled_below;
     out->accepted = batch->accepted;
+    fill_ranges(batch->spooled, batch->n_spooled, &out->spooled);
+    fill_ranges(batch->abandoned, batch->n_abandoned, &out->abandoned);
     return true;
 }
 

@@ -17,8 +17,20 @@
 
 enum {
     CODEC_EVENT_MAX = 192, /* bytes that are always enough */
-    CODEC_HEADER_MAX = 160,
+    CODEC_HEADER_MAX = 768,
+    CODEC_RANGES_MAX = 8, /* of each fate in one header */
     CODEC_PLAYBACK_MAX_MS = EVENT_PLAYBACK_MAX_S * 1000,
+};
+
+/* Batch numbers of one lane, first and last included. */
+struct codec_range {
+    uint64_t first, last;
+    uint64_t events; /* in these batches */
+};
+
+struct codec_ranges {
+    size_t count;
+    struct codec_range rows[CODEC_RANGES_MAX];
 };
 
 struct codec_header {
@@ -28,7 +40,8 @@ struct codec_header {
     uint64_t batch_no;
     int64_t sent_at_ms;
     uint64_t settled_below;
-    uint64_t accepted;
+    uint64_t accepted; /* events answered 202 in the batches below settled_below */
+    struct codec_ranges spooled, abandoned;
 };
 
 /* Appends one EventBatch.events field; returns the bytes written (<= CODEC_EVENT_MAX). */

@@ -28,6 +28,11 @@ typedef void (*route_fn)(h2o_req_t *req, const struct route_match *match);
 enum route_flag {
     ROUTE_BODY_JSON = 1,   /* takes a body: application/json, text/plain, form type or none */
     ROUTE_BODY_NDJSON = 2, /* and application/x-ndjson */
+    /* Who may ask; a route with none of these is open to everybody. */
+    ROUTE_COLLECT = 4, /* records events: open, or a key that may collect */
+    ROUTE_READ = 8,    /* numbers: open unless the settings ask for a key that may read */
+    ROUTE_SERVER = 16, /* always a server's or an admin's key */
+    ROUTE_ADMIN = 32,  /* always an admin's key */
 };
 
 struct route {

@@ -84,6 +84,8 @@ static inline struct codec_header good_header(void)
         .sent_at_ms = at_ms,
         .settled_below = 76,
         .accepted = 12345,
+        .spooled = {.count = 2, .rows = {{.first = 5, .last = 9, .events = 31}, {70, 70, 1}}},
+        .abandoned = {.count = 1, .rows = {{.first = 71, .last = 75, .events = 0}}},
     };
 }
 

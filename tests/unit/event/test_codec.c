@@ -24,6 +24,10 @@ TEST(reads_back_what_it_wrote)
     assert_int_equal(read.sent_at_ms, at_ms);
     assert_int_equal(read.settled_below, 76);
     assert_int_equal(read.accepted, 12345);
+    assert_int_equal(read.spooled.count, 2);
+    assert_memory_equal(read.spooled.rows, header.spooled.rows, 2 * sizeof(struct codec_range));
+    assert_int_equal(read.abandoned.count, 1);
+    assert_memory_equal(read.abandoned.rows, header.abandoned.rows, sizeof(struct codec_range));
     assert_int_equal(seen.count, 2);
     assert_same_event(&seen.events[0], &events[0]);
     assert_same_event(&seen.events[1], &events[1]);
@@ -44,6 +48,9 @@ TEST(generated_code_reads_what_we_write)
     assert_int_equal(batch->n_events, 1);
     assert_int_equal(batch->batch_no, 77);
     assert_int_equal(batch->accepted, 12345);
+    assert_int_equal(batch->n_spooled, 2);
+    assert_int_equal(batch->spooled[0]->last, 9);
+    assert_int_equal(batch->abandoned[0]->first, 71);
 
     const Adledger__V1__Event *read = batch->events[0];
     assert_memory_equal(read->event_id.data, event.id, EVENT_ID_SIZE);
@@ -61,6 +68,24 @@ TEST(generated_code_reads_what_we_write)
     /* Packed again, the generated code writes the very same bytes, but for the fields' order. */
     assert_int_equal(adledger__v1__event_batch__get_packed_size(batch), message.size);
     adledger__v1__event_batch__free_unpacked(batch, NULL);
+}
+
+TEST(a_range_that_is_none_makes_the_header_invalid)
+{
+    const struct codec_range bad[] = {{0, 3, 1}, {4, 3, 1}, {1, UINT64_MAX, 1}};
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct codec_header header = good_header();
+        struct codec_header read = {0};
+        static struct message message;
+        struct seen seen = {0};
+
+        header.spooled.rows[1] = bad[i];
+        message.size = 0;
+        append_header(&message, &header);
+        assert_fails(ERROR_INVALID,
+                     codec_read_batch(message.bytes, message.size, &read, on_event, &seen, err));
+    }
 }
 
 TEST(the_codes_of_the_proto_are_ours)
@@ -160,6 +185,7 @@ TEST(the_longest_event_and_header_stay_within_their_bounds)
     uint8_t bytes[1024];
 
     memset(&header, 0xff, sizeof(header));
+    header.spooled.count = header.abandoned.count = CODEC_RANGES_MAX;
     memset(event.ad_id, 'a', EVENT_AD_ID_MAX);
     event.ad_id_size = EVENT_AD_ID_MAX;
     event.event_at_ms = -1; /* ten bytes, more than any valid time */
@@ -171,7 +197,7 @@ TEST(the_longest_event_and_header_stay_within_their_bounds)
 }
 
 TESTS(RUN(reads_back_what_it_wrote), RUN(generated_code_reads_what_we_write),
-      RUN(the_codes_of_the_proto_are_ours),
+      RUN(a_range_that_is_none_makes_the_header_invalid), RUN(the_codes_of_the_proto_are_ours),
       RUN(fields_of_a_later_version_are_ignored_up_to_the_limit_of_an_event),
       RUN(a_reader_may_stop_within_a_batch),
       RUN(finds_the_bytes_of_one_event_so_that_they_can_be_sent_again),
