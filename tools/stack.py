@@ -209,7 +209,8 @@ class Stack:
         env.update(self.extra_env)
         env.update(DATABASE_URL=self.database_url, REDIS_URL=self.redis_url, NATS_URL=self.nats_url,
                    INGEST_PORT=str(self.port("ingest")), ANALYTICS_PORT=str(self.port("analytics")),
-                   HTTP_PORT=str(self.port("gateway")), CATALOGUE_FILE=str(self.dir / "gateway" / "catalogue.json"))
+                   HTTP_PORT=str(self.port("gateway")), CATALOGUE_FILE=str(self.dir / "gateway" / "catalogue.json"),
+                   SPOOL_DIR=str(self.dir / "spool"))
         env.update(more)
         for variable in ("DATABASE_URL", "REDIS_URL", "NATS_URL", "HTTP_PORT"):
             env.pop(variable + "_FILE", None)
@@ -328,7 +329,7 @@ class Stack:
                 self._check_port(name)
             data = self.dir / (instance or name)
             data.mkdir(exist_ok=True)
-            process.start([self.binaries / "services" / name / name], env=self.service_env(name, **env), cwd=str(data))
+            process.start([self.binaries / "services" / name / name], env=self.service_env(name, **{"INSTANCE": instance or name, **env}), cwd=str(data))
         return process
 
     def ready(self, port):

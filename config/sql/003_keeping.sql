@@ -43,7 +43,7 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'adledger_gateway') THEN
         GRANT SELECT ON inbox, batch_ranges TO adledger_gateway;
-        GRANT INSERT, DELETE ON inbox TO adledger_gateway;
+        GRANT INSERT, UPDATE, DELETE ON inbox TO adledger_gateway; -- FOR UPDATE asks for it, too
         GRANT UPDATE, DELETE ON dead_letters TO adledger_gateway;
     END IF;
 END $$;

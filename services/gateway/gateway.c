@@ -6,6 +6,7 @@
 #include "control.h"
 #include "event/decode.h"
 #include "event/event_id.h"
+#include "keep_lines.h"
 #include "metrics.h"
 #include "query.h"
 #include "query_pool.h"
@@ -62,6 +63,11 @@ bool gateway_open(struct gateway *gateway, const struct settings *settings, stru
         return false;
     if (!open_query_pool(gateway, err))
         return false;
+    gateway->keep_lines = keep_lines_open(settings, err);
+    if (gateway->keep_lines == NULL)
+        return false;
+    gateway->spool = keep_lines_spool(gateway->keep_lines);
+    gateway->inbox = keep_lines_inbox(gateway->keep_lines);
     gateway->control = control_open(gateway, err);
     if (gateway->control == NULL)
         return false;
@@ -74,6 +80,8 @@ void gateway_close(struct gateway *gateway)
     if (gateway->service != NULL)
         service_set_components(gateway->service, NULL, NULL);
     control_close(&gateway->control);
+    gateway->spool = gateway->inbox = NULL;
+    keep_lines_close(&gateway->keep_lines);
     query_pool_close(&gateway->query_pool);
     catalogue_close(&gateway->catalogue);
 }
@@ -122,7 +130,8 @@ static size_t on_components(void *ctx, struct service_component *out, size_t max
 {
     const struct gateway *gateway = ctx;
     const struct service_component components[] = {
-        describe_nats(gateway), describe_postgres(gateway), describe_redis(gateway)};
+        describe_nats(gateway), describe_postgres(gateway), describe_redis(gateway),
+        keep_lines_describe(gateway->keep_lines)};
     size_t count = sizeof(components) / sizeof(components[0]);
 
     for (size_t i = 0; i < count && i < max; i++)

@@ -19,6 +19,8 @@ struct catalogue_snapshot;
 struct collector; /* the lanes: batcher and publisher */
 struct control;
 struct decoder;
+struct keep_line;
+struct keep_lines;
 struct query_pool;
 struct query; /* the Redis connection, its caches, the way to PostgreSQL */
 struct service;
@@ -31,6 +33,8 @@ struct gateway {
     struct service *service;         /* borrowed */
     struct catalogue *catalogue;     /* owned */
     struct control *control;         /* owned */
+    struct keep_lines *keep_lines;   /* owned: spool, inbox, and the replayer that empties them */
+    struct keep_line *spool, *inbox; /* borrowed of keep_lines */
     struct query_pool *query_pool;   /* owned: PostgreSQL's threads for analytics */
     struct redis_address redis;      /* where every loop asks first */
     uint8_t id[GATEWAY_ID_BYTES];    /* this life of the process */
@@ -53,7 +57,7 @@ struct gateway_thread {
     bool has_redis;       /* counted in queries_connected */
 };
 
-/* The parts that serve all loops: the catalogue and the control thread. */
+/* The parts that serve all loops: the catalogue, the lines of keeping and the control thread. */
 MUST_CHECK bool gateway_open(struct gateway *gateway, const struct settings *settings,
                              struct service *service, struct error *err);
 void gateway_close(struct gateway *gateway);

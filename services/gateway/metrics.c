@@ -12,6 +12,9 @@ static const char *const fault_names[] = {
     NULL,
 };
 
+/* Index is enum keep_result, in keep_line.c. */
+static const char *const keep_result_names[] = {"kept", "full", "failed", "late", "refused", NULL};
+
 #define COUNTER(name_, help_) {.kind = METRIC_COUNTER, .name = #name_, .help = (help_)},
 #define COUNTER_BY(name_, help_, label_, values_)                                                  \
     {.kind = METRIC_COUNTER,                                                                       \

@@ -1,6 +1,9 @@
 #include "settings.h"
 
+#include "spool_dir.h"
+
 #include <string.h>
+#include <unistd.h>
 
 const struct option_row settings_rows[] = {
     PROCESS_ROWS(process),
@@ -57,6 +60,21 @@ const struct option_row settings_rows[] = {
     OPTION_INT("CATALOGUE_WAIT_MS", FIELD(catalogue_wait_ms), 5000, 0, 600000,
                "ms to wait for the ads at a start before events are taken unchecked"),
 
+    OPTION_STRING("SPOOL_DIR", FIELD(spool_dir), "/var/lib/adledger/spool",
+                  "directory that keeps batches while the stream does not take them"),
+    OPTION_STRING("INSTANCE", FIELD(instance), "",
+                  "this gateway's name in SPOOL_DIR; empty: the host's name"),
+    OPTION_INT("SPOOL_MAX_BYTES", FIELD(spool_max_bytes), 1LL << 30, 8 << 20, 1LL << 42,
+               "bytes on disk that the spool may take, its log included; a full one refuses"),
+    OPTION_INT("INBOX_MAX_BYTES", FIELD(inbox_max_bytes), 1LL << 30, 1 << 20, 1LL << 42,
+               "bytes in PostgreSQL's inbox at which it takes no more"),
+    OPTION_INT("KEEP_QUEUE_BYTES", FIELD(keep_queue_bytes), 32 << 20, 1 << 20, 1 << 30,
+               "bytes that wait for the spool's thread, and for the inbox's"),
+    OPTION_INT("REPLAY_EVENTS_PER_S", FIELD(replay_events_per_s), 20000, 100, 10000000,
+               "events a second that are published from spool and inbox"),
+    OPTION_INT("REPLAY_BATCHES_PER_S", FIELD(replay_batches_per_s), 5000, 10, 1000000,
+               "batches a second, likewise"),
+
     OPTION_CHOICE("LEGACY_ANALYTICS", FIELD(legacy_analytics), "list", "list|map",
                   "what GET /ads/analytics without parameters answers"),
     OPTION_INT("QUERY_CACHE_MS", FIELD(query_cache_ms), 50, 0, 60000,
@@ -70,6 +88,25 @@ const struct option_row settings_rows[] = {
     OPTION_END,
 };
 
+/* A host's name has no other characters than these either. */
+static bool resolve_instance(struct settings *settings, struct error *err)
+{
+    char *name = settings->instance_name;
+
+    if (settings->instance[0] == '\0') {
+        if (gethostname(name, SETTINGS_INSTANCE_SIZE) != 0)
+            return error_set(err, ERROR_INVALID, "INSTANCE: this host has no name: set it");
+        name[SETTINGS_INSTANCE_SIZE - 1] = '\0';
+    } else if (strlen(settings->instance) < SETTINGS_INSTANCE_SIZE) {
+        memcpy(name, settings->instance, strlen(settings->instance) + 1);
+    }
+    if (!spool_dir_is_instance(name))
+        return error_set(err, ERROR_INVALID,
+                         "INSTANCE: 1 to %d letters, digits, '.', '_' and '-', no '.' first",
+                         SPOOL_INSTANCE_MAX);
+    return true;
+}
+
 bool settings_resolve(struct settings *settings, struct error *err)
 {
     if (!endpoints_resolve(&settings->endpoints, err))
@@ -79,6 +116,8 @@ bool settings_resolve(struct settings *settings, struct error *err)
     if (!ip_storage_parse(settings->ip_storage, &settings->ip_keep))
         return error_set(err, ERROR_INVALID, "IP_STORAGE: \"%s\" is none of full, truncated, none",
                          settings->ip_storage);
+    if (!resolve_instance(settings, err))
+        return false;
     settings->legacy_analytics_map = strcmp(settings->legacy_analytics, "map") == 0;
     if (settings->publish_try_ms > settings->publish_deadline_ms)
         return error_set(err, ERROR_INVALID,

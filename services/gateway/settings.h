@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { SETTINGS_INSTANCE_SIZE = 65 };
+
 struct settings {
     struct process_settings process;
     struct endpoints endpoints;
@@ -40,6 +42,10 @@ struct settings {
     char *catalogue_file;
     int64_t catalogue_refresh_ms, catalogue_ads_max, catalogue_wait_ms;
 
+    char *spool_dir, *instance;
+    int64_t spool_max_bytes, inbox_max_bytes, keep_queue_bytes;
+    int64_t replay_events_per_s, replay_batches_per_s;
+
     char *legacy_analytics;
     int64_t query_cache_ms, board_cache_ms, query_deadline_ms, stale_after_ms;
 
@@ -47,6 +53,7 @@ struct settings {
     enum ip_storage ip_keep;
     struct trusted_proxies proxies;
     bool legacy_analytics_map;
+    char instance_name[SETTINGS_INSTANCE_SIZE]; /* INSTANCE, or the host's name */
 };
 
 extern const struct option_row settings_rows[];

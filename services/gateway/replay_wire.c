@@ -1,0 +1,286 @@
+#include "replay_wire.h"
+
+#include "ack.h"
+#include "base/auto.h"
+#include "runtime/clock.h"
+#include "runtime/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INBOX_SIZE = 96, REPLY_SIZE = INBOX_SIZE + 32 };
+
+struct replay_wire {
+    struct bus_options options;
+    int ack_ms;
+    struct bus *bus;            /* NULL: never connected */
+    natsConnection *connection; /* borrowed of bus: what the subscription is on */
+    natsSubscription *replies;
+    char inbox[INBOX_SIZE];
+    uint32_t round; /* grows, so that a late reply is no answer to a newer row */
+};
+
+/* A round, and where it is. */
+struct round {
+    struct replay_wire *wire;
+    struct kept_rows *rows;
+    struct replay_tally *tally;
+    size_t next, under_way;
+    int64_t silent_at_ms, ends_at_ms;
+    bool is_answered[KEPT_ROWS_MAX];
+};
+
+/* The steps of a round; the definitions follow in this order. */
+static bool publish_row(struct round *round, struct error *err);
+static bool await_reply(struct round *round, struct error *err);
+static void judge(struct round *round, struct kept_row *row, const char *bytes, size_t size_bytes);
+static void end_round(struct round *round);
+
+static void free_message(natsMsg **message)
+{
+    natsMsg_Destroy(*message);
+    *message = NULL;
+}
+
+static void free_inbox(natsInbox **inbox)
+{
+    natsInbox_Destroy(*inbox);
+    *inbox = NULL;
+}
+
+struct replay_wire *replay_wire_open(const struct bus_options *options, int ack_ms,
+                                     struct error *err)
+{
+    struct replay_wire *self = calloc(1, sizeof(*self));
+
+    if (self == NULL) {
+        error_set(err, ERROR_LIMIT, "replay: no memory");
+        return NULL;
+    }
+    self->options = *options;
+    self->ack_ms = ack_ms;
+    return self;
+}
+
+void replay_wire_close(struct replay_wire **wire)
+{
+    struct replay_wire *self = *wire;
+
+    if (self == NULL)
+        return;
+    natsSubscription_Destroy(self->replies);
+    bus_close(&self->bus);
+    free(self);
+    *wire = NULL;
+}
+
+static bool subscribe(struct replay_wire *self, natsConnection *connection, struct error *err)
+{
+    AUTO(free_inbox) natsInbox *inbox = NULL;
+    char subject[INBOX_SIZE + 2];
+    natsStatus status = natsInbox_Create(&inbox);
+
+    natsSubscription_Destroy(self->replies);
+    self->replies = NULL;
+    self->connection = NULL;
+    if (status == NATS_OK) {
+        (void)snprintf(self->inbox, sizeof(self->inbox), "%s", inbox);
+        (void)snprintf(subject, sizeof(subject), "%s.*", inbox);
+        status = natsConnection_SubscribeSync(&self->replies, connection, subject);
+    }
+    if (status != NATS_OK)
+        return error_set(err, ERROR_UNAVAILABLE, "replay: subscribe: %s",
+                         natsStatus_GetText(status));
+    self->connection = connection;
+    return true;
+}
+
+bool replay_wire_connect(struct replay_wire *self, struct error *err)
+{
+    natsConnection *connection;
+
+    if (self->bus == NULL)
+        self->bus = bus_open(&self->options, err);
+    if (self->bus == NULL)
+        return false;
+    connection = bus_connection(self->bus); /* a new one, if the old was closed for good */
+    if (!bus_is_connected(self->bus))
+        return error_set(err, ERROR_UNAVAILABLE, "replay: not connected");
+    return connection == self->connection || subscribe(self, connection, err);
+}
+
+bool replay_wire_is_connected(const struct replay_wire *self)
+{
+    return self->bus != NULL && bus_is_connected(self->bus);
+}
+
+size_t replay_wire_payload_max(const struct replay_wire *self)
+{
+    int64_t max = natsConnection_GetMaxPayload(self->connection);
+
+    return max > REPLAY_HEADER_BYTES ? (size_t)max - REPLAY_HEADER_BYTES : 0;
+}
+
+static bool is_blocked(const struct replay_tally *tally, const struct kept_row *row)
+{
+    return (tally->blocked_partitions >> (row->batch.partition % KEPT_PARTITIONS_MAX) & 1U) != 0;
+}
+
+static void block(struct replay_tally *tally, const struct kept_row *row)
+{
+    tally->blocked_partitions |= UINT64_C(1) << (row->batch.partition % KEPT_PARTITIONS_MAX);
+}
+
+/* The server is there: silence is counted from now, but the round ends. */
+static void hear(struct round *round)
+{
+    round->silent_at_ms = clock_now_ms() + round->wire->ack_ms;
+    if (round->silent_at_ms > round->ends_at_ms)
+        round->silent_at_ms = round->ends_at_ms;
+}
+
+bool replay_wire_send(struct replay_wire *self, struct kept_rows *rows, struct replay_tally *out,
+                      struct error *err)
+{
+    struct round round = {.wire = self, .rows = rows, .tally = out};
+    bool is_fine = true;
+
+    *out = (struct replay_tally){0};
+    self->round++;
+    round.ends_at_ms = clock_now_ms() + REPLAY_ROUND_MS;
+    hear(&round);
+    while (is_fine && (round.next < rows->count || round.under_way > 0)) {
+        if (clock_now_ms() >= round.silent_at_ms)
+            break;
+        if (round.next < rows->count && round.under_way < REPLAY_WINDOW)
+            is_fine = publish_row(&round, err);
+        else
+            is_fine = await_reply(&round, err);
+    }
+    end_round(&round);
+    return is_fine;
+}
+
+static natsStatus make_message(const struct round *round, const struct kept_row *row, natsMsg **out)
+{
+    char subject[STREAM_SUBJECT_SIZE];
+    char reply[REPLY_SIZE];
+    char id[KEPT_KEY_SIZE];
+    natsStatus status;
+
+    stream_subject(row->batch.partition, subject);
+    (void)snprintf(reply, sizeof(reply), "%s.%" PRIx32 "-%zx", round->wire->inbox,
+                   round->wire->round, (size_t)(row - round->rows->rows));
+    kept_batch_id(&row->batch, id);
+    status = natsMsg_Create(out, subject, reply, (const char *)row->batch.bytes,
+                            (int)row->batch.size_bytes);
+    return status == NATS_OK ? natsMsgHeader_Set(*out, "Nats-Msg-Id", id) : status;
+}
+
+/* A row whose stream is full waits with those before it. */
+static bool publish_row(struct round *round, struct error *err)
+{
+    AUTO(free_message) natsMsg *message = NULL;
+    struct kept_row *row = &round->rows->rows[round->next++];
+    natsStatus status;
+
+    if (row->fate != FATE_KEPT || is_blocked(round->tally, row))
+        return true;
+    status = make_message(round, row, &message);
+    if (status == NATS_OK)
+        status = natsConnection_PublishMsg(round->wire->connection, message);
+    if (status == NATS_MAX_PAYLOAD) {
+        row->fate = FATE_DAMAGED;
+        row->why = "larger than the server's max_payload";
+        return true;
+    }
+    if (status != NATS_OK)
+        return error_set(err, ERROR_UNAVAILABLE, "replay: publish: %s", natsStatus_GetText(status));
+    round->under_way++;
+    round->tally->sent++;
+    return true;
+}
+
+/* "<inbox>.<round>-<row>", numbers in hexadecimal. NULL: not of this round, or answered. */
+static struct kept_row *find_row(struct round *round, const char *subject)
+{
+    const char *token = subject + strlen(round->wire->inbox) + 1;
+    char *end;
+    unsigned long number = strtoul(token, &end, 16);
+    unsigned long index;
+
+    if (end == token || *end != '-' || number != round->wire->round)
+        return NULL;
+    index = strtoul(end + 1, &end, 16);
+    if (*end != '\0' || index >= round->rows->count || round->is_answered[index])
+        return NULL;
+    round->is_answered[index] = true;
+    return &round->rows->rows[index];
+}
+
+static bool await_reply(struct round *round, struct error *err)
+{
+    AUTO(free_message) natsMsg *message = NULL;
+    int64_t wait_ms = round->silent_at_ms - clock_now_ms();
+    natsStatus status =
+        natsSubscription_NextMsg(&message, round->wire->replies, wait_ms > 0 ? wait_ms : 1);
+    struct kept_row *row;
+
+    if (status == NATS_TIMEOUT)
+        return true; /* the caller sees that time is up */
+    if (status == NATS_NO_RESPONDERS) {
+        round->tally->unheard++; /* libnats does not tell whose: all that stays silent waits */
+        round->under_way--;
+        hear(round);
+        return true;
+    }
+    if (status != NATS_OK)
+        return error_set(err, ERROR_UNAVAILABLE, "replay: reply: %s", natsStatus_GetText(status));
+    row = find_row(round, natsMsg_GetSubject(message));
+    if (row == NULL)
+        return true;
+    round->under_way--;
+    hear(round);
+    judge(round, row, natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message));
+    return true;
+}
+
+static void judge(struct round *round, struct kept_row *row, const char *bytes, size_t size_bytes)
+{
+    char stream[STREAM_NAME_SIZE];
+    struct ack ack;
+
+    stream_name(row->batch.partition, stream);
+    ack = ack_parse(bytes, size_bytes, stream);
+    switch (ack.verdict) {
+    case ACK_STORED:
+        row->fate = FATE_PUBLISHED;
+        round->tally->stored++;
+        round->tally->events += row->batch.events;
+        return;
+    case ACK_REFUSED:
+        row->fate = FATE_REFUSED;
+        row->batch.attempt_k++;
+        round->tally->refused++;
+        if (ack_is_final(ack.error_code))
+            block(round->tally, row);
+        return;
+    case ACK_GARBLED:
+        gateway_count(GATEWAY_acks_garbled_total, 1);
+        log_warn("ack_garbled", "stream=%s bytes=\"%.*s\"", stream,
+                 (int)(size_bytes < 200 ? size_bytes : 200), bytes);
+        return; /* like silence */
+    }
+}
+
+static void end_round(struct round *round)
+{
+    if (round->tally->unheard == 0)
+        return;
+    for (size_t i = 0; i < round->next; i++) {
+        if (!round->is_answered[i] && round->rows->rows[i].fate == FATE_KEPT)
+            block(round->tally, &round->rows->rows[i]);
+    }
+}

@@ -1,0 +1,44 @@
+/*
+ * replay_wire.h — publishes kept batches and learns what the stream says to each
+ *
+ * Why:     js_Publish* has no honest deadline (it forgets a lost ack or uses freed memory), so
+ *          replies come to an inbox of our own: "<inbox>.<round>-<row>".
+ * Shape:   one round publishes the rows of a claim, REPLAY_WINDOW under way at a time, and ends
+ * when each has its answer, when nothing was heard for ack_ms, or after REPLAY_ROUND_MS. Each row's
+ * fate is set; a row that was not answered keeps FATE_KEPT and is sent again with the same
+ * Nats-Msg-Id.
+ *
+ *            stored: PUBLISHED    refused: REFUSED, k + 1    too large: DAMAGED    silence: KEPT
+ *
+ * Errors:  ERROR_UNAVAILABLE: no connection, or it broke during the round.
+ * Threads: one owner thread.
+ */
+#pragma once
+
+#include "clients/bus.h"
+#include "kept_rows.h"
+
+enum { REPLAY_WINDOW = 64, REPLAY_HEADER_BYTES = 256, REPLAY_ROUND_MS = 5000 };
+
+struct replay_wire;
+
+/* What a round brought. */
+struct replay_tally {
+    size_t sent, stored, refused, unheard;
+    uint64_t events;             /* in what was stored */
+    uint64_t blocked_partitions; /* bit p: its stream is full, or is not there */
+};
+
+/* Connects to nobody yet; options' texts are borrowed until replay_wire_close. */
+struct replay_wire *replay_wire_open(const struct bus_options *options, int ack_ms,
+                                     struct error *err);
+void replay_wire_close(struct replay_wire **wire);
+
+/* Connects, unless connected. */
+MUST_CHECK bool replay_wire_connect(struct replay_wire *self, struct error *err);
+bool replay_wire_is_connected(const struct replay_wire *self);
+/* What a batch may have, while connected. */
+size_t replay_wire_payload_max(const struct replay_wire *self);
+
+MUST_CHECK bool replay_wire_send(struct replay_wire *self, struct kept_rows *rows,
+                                 struct replay_tally *out, struct error *err);

@@ -1,0 +1,329 @@
+#include "replayer.h"
+
+#include "base/auto.h"
+#include "base/backoff.h"
+#include "base/breaker.h"
+#include "inbox.h"
+#include "replay_wire.h"
+#include "runtime/clock.h"
+#include "runtime/log.h"
+#include "spool.h"
+#include "stopper.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CONNECT_MS = 1000,
+    REQUEST_MS = 1000,
+    REPORT_MS = 500,
+    PERMIT_MS = 4 * REPLAY_ROUND_MS, /* connect, claim and the round */
+    ROUNDS_A_SECOND = 10,            /* what one round takes is a tenth of the rate */
+    FAILED_BASE_MS = 100,
+    FAILED_CAP_MS = 2000,
+    SOURCES_MAX = SPOOL_ADOPTED_MAX + 2,
+    PAYLOAD_UNKNOWN = INT32_MAX,
+};
+
+struct replayer {
+    struct replayer_options options;
+    pthread_t thread;
+    bool has_thread;
+    struct stopper stopper;
+    /* The thread's own from here on. */
+    struct replay_wire *wire;
+    struct breaker breaker;
+    struct backoff backoff; /* of stores that cannot be claimed from or settled */
+    struct kept_rows *rows;
+    bool was_connected;
+    size_t payload_max;
+    int64_t report_at_ms;
+    int64_t blocked_until_ms[KEPT_PARTITIONS_MAX];
+    bool is_on_trial; /* a stream has refused: one row at a time until it takes one */
+    char last_failure[200];
+};
+
+/* The thread's step; the definitions follow in this order. */
+static void *on_thread(void *ctx);
+static int64_t step(struct replayer *self);
+static void look_around(struct replayer *self, int64_t now_ms);
+static bool reach(struct replayer *self, struct breaker_permit *out_permit);
+static int64_t run_round(struct replayer *self, const struct replay_source *source);
+static void publish(struct replayer *self, const struct breaker_permit *permit,
+                    struct replay_tally *tally);
+static bool settle(struct replayer *self, const struct replay_source *source);
+
+static void on_breaker_change(void *ctx, const struct breaker_change *change)
+{
+    (void)ctx;
+    log_warn("breaker_changed", "dependency=nats_replay from=%s to=%s reason=%s",
+             breaker_state_name(change->from), breaker_state_name(change->to),
+             breaker_reason_name(change->reason));
+}
+
+static void init_breaker(struct replayer *self)
+{
+    struct breaker_options limits = breaker_default_options();
+
+    limits.slow_ms = REPLAY_ROUND_MS;
+    limits.permit_ms = PERMIT_MS;
+    breaker_init(&self->breaker, &limits, (uint64_t)clock_now_us(), clock_now_ms(),
+                 on_breaker_change, self);
+}
+
+struct replayer *replayer_open(const struct replayer_options *options, struct error *err)
+{
+    AUTO(replayer_close) struct replayer *self = calloc(1, sizeof(*self));
+    const struct bus_options bus = {.url = options->nats_url,
+                                    .name = "adledger gateway replayer",
+                                    .connect_ms = CONNECT_MS,
+                                    .request_ms = REQUEST_MS};
+
+    if (self != NULL)
+        stopper_init(&self->stopper);
+    if (self != NULL)
+        self->rows = calloc(1, sizeof(*self->rows));
+    if (self == NULL || self->rows == NULL) {
+        error_set(err, ERROR_LIMIT, "replay: no memory");
+        return NULL;
+    }
+    self->options = *options;
+    self->payload_max = PAYLOAD_UNKNOWN;
+    init_breaker(self);
+    backoff_init(&self->backoff, FAILED_BASE_MS, FAILED_CAP_MS, (uint64_t)clock_now_us());
+    self->wire = replay_wire_open(&bus, REPLAY_ACK_MS, err);
+    if (self->wire == NULL)
+        return NULL;
+    if (pthread_create(&self->thread, NULL, on_thread, self) != 0) {
+        error_set(err, ERROR_LIMIT, "replay: no thread");
+        return NULL;
+    }
+    self->has_thread = true;
+    (void)pthread_setname_np(self->thread, "replayer");
+    return TAKE(self);
+}
+
+void replayer_close(struct replayer **replayer)
+{
+    struct replayer *self = *replayer;
+
+    if (self == NULL)
+        return;
+    stopper_stop(&self->stopper);
+    if (self->has_thread)
+        pthread_join(self->thread, NULL);
+    replay_wire_close(&self->wire);
+    stopper_free(&self->stopper);
+    free(self->rows);
+    free(self);
+    *replayer = NULL;
+}
+
+static void *on_thread(void *ctx)
+{
+    struct replayer *self = ctx;
+
+    while (stopper_wait(&self->stopper, step(self)))
+        ;
+    return NULL;
+}
+
+/* Logs a failure that is new. */
+static void report_failure(struct replayer *self, const char *source, const struct error *err)
+{
+    if (strcmp(self->last_failure, err->text) == 0)
+        return;
+    memcpy(self->last_failure, err->text, sizeof(self->last_failure));
+    log_warn("replay_failed", "source=\"%s\" why=\"%s\"", source, err->text);
+}
+
+/* Returns how long to wait for the next. */
+static int64_t step(struct replayer *self)
+{
+    struct replay_source sources[SOURCES_MAX];
+    struct breaker_permit permit;
+    int64_t wait_ms = REPLAY_IDLE_MS;
+    size_t count;
+
+    look_around(self, clock_now_ms());
+    if (!replay_wire_is_connected(self->wire)) { /* as early as possible, not with the first row */
+        if (reach(self, &permit))
+            breaker_report(&self->breaker, &permit, BREAKER_SUCCESS, clock_now_ms());
+        return REPLAY_IDLE_MS;
+    }
+    count = spool_sources(self->options.spool, sources);
+    if (inbox_has_rows(self->options.inbox))
+        sources[count++] = inbox_source(self->options.inbox);
+    for (size_t i = 0; i < count; i++) {
+        int64_t next_ms = run_round(self, &sources[i]);
+
+        if (next_ms < wait_ms)
+            wait_ms = next_ms;
+    }
+    return wait_ms;
+}
+
+static void look_around(struct replayer *self, int64_t now_ms)
+{
+    bool is_connected = replay_wire_is_connected(self->wire);
+
+    if (is_connected && !self->was_connected)
+        breaker_reconnected(&self->breaker, now_ms);
+    self->was_connected = is_connected;
+    spool_tend(self->options.spool, now_ms);
+    inbox_look(self->options.inbox, self->payload_max, now_ms);
+    if (now_ms < self->report_at_ms)
+        return;
+    self->report_at_ms = now_ms + REPORT_MS;
+    spool_report(self->options.spool);
+}
+
+/* A permit, with a connection. */
+static bool reach(struct replayer *self, struct breaker_permit *out_permit)
+{
+    struct error err;
+
+    if (!breaker_allow(&self->breaker, clock_now_ms(), out_permit))
+        return false;
+    if (!replay_wire_connect(self->wire, &err)) {
+        breaker_report(&self->breaker, out_permit, BREAKER_CONNECT_FAILURE, clock_now_ms());
+        report_failure(self, "nats", &err);
+        return false;
+    }
+    self->payload_max = replay_wire_payload_max(self->wire);
+    return true;
+}
+
+static struct kept_limits limits_now(const struct replayer *self, int64_t now_ms)
+{
+    struct kept_limits limits = {
+        .rows_max = breaker_batch_limit(&self->breaker, REPLAY_ROUND_ROWS),
+        .bytes_max = REPLAY_ROUND_BYTES,
+        .events_max = (uint64_t)self->options.events_per_s / ROUNDS_A_SECOND,
+        .payload_max = self->payload_max,
+    };
+    size_t a_tenth = (size_t)self->options.batches_per_s / ROUNDS_A_SECOND + 1;
+
+    if (limits.rows_max > a_tenth)
+        limits.rows_max = a_tenth;
+    if (self->is_on_trial)
+        limits.rows_max = 1;
+    for (size_t p = 0; p < KEPT_PARTITIONS_MAX; p++) {
+        if (now_ms < self->blocked_until_ms[p])
+            limits.skip_partitions |= UINT64_C(1) << p;
+    }
+    return limits;
+}
+
+/* How long the rates ask to wait after a round that took spent_ms. */
+static int64_t pace_ms(const struct replayer *self, const struct replay_tally *tally,
+                       int64_t spent_ms)
+{
+    int64_t by_events = (int64_t)tally->events * 1000 / self->options.events_per_s;
+    int64_t by_batches = (int64_t)tally->stored * 1000 / self->options.batches_per_s;
+    int64_t due_ms = (by_events > by_batches ? by_events : by_batches) - spent_ms;
+
+    return due_ms > 0 ? due_ms : 0;
+}
+
+/* Returns how long to wait before the next round of it. */
+static int64_t run_round(struct replayer *self, const struct replay_source *source)
+{
+    int64_t began_ms = clock_now_ms();
+    struct breaker_permit permit;
+    struct replay_tally tally = {0};
+    struct kept_limits limits;
+    struct error err;
+    int64_t wait_ms;
+    bool is_settled;
+
+    if (!reach(self, &permit))
+        return REPLAY_IDLE_MS;
+    limits = limits_now(self, began_ms);
+    if (!source->claim(source->ctx, &limits, self->rows, &err)) {
+        breaker_cancel(&self->breaker, &permit, clock_now_ms());
+        kept_rows_reset(self->rows);
+        report_failure(self, source->name, &err);
+        return backoff_next_ms(&self->backoff);
+    }
+    if (self->rows->count == 0) {
+        breaker_cancel(&self->breaker, &permit, clock_now_ms());
+        return REPLAY_IDLE_MS;
+    }
+    publish(self, &permit, &tally);
+    is_settled = settle(self, source);
+    kept_rows_reset(self->rows);
+    if (!is_settled)
+        return backoff_next_ms(&self->backoff); /* else it would publish the same, on and on */
+    backoff_reset(&self->backoff);
+    wait_ms = pace_ms(self, &tally, clock_now_ms() - began_ms);
+    return tally.stored > 0 ? wait_ms : REPLAY_IDLE_MS;
+}
+
+static enum breaker_result judge(const struct replay_tally *tally)
+{
+    bool is_answered = tally->stored + tally->refused + tally->unheard > 0;
+
+    return is_answered ? BREAKER_SUCCESS : BREAKER_FAILURE;
+}
+
+static void publish(struct replayer *self, const struct breaker_permit *permit,
+                    struct replay_tally *tally)
+{
+    struct error err = {0};
+    bool is_sent = replay_wire_send(self->wire, self->rows, tally, &err);
+    int64_t now_ms = clock_now_ms();
+
+    if (!is_sent)
+        report_failure(self, "nats", &err);
+    else if (tally->stored > 0)
+        self->last_failure[0] = '\0';
+    if (is_sent && tally->sent == 0)
+        breaker_cancel(&self->breaker, permit, now_ms);
+    else
+        breaker_report(&self->breaker, permit, is_sent ? judge(tally) : BREAKER_FAILURE, now_ms);
+    if (tally->stored > 0)
+        self->is_on_trial = false;
+    if (tally->blocked_partitions != 0)
+        self->is_on_trial = true;
+    for (size_t p = 0; p < KEPT_PARTITIONS_MAX; p++) {
+        if ((tally->blocked_partitions >> p & 1U) != 0)
+            self->blocked_until_ms[p] = now_ms + REPLAY_BLOCKED_MS;
+    }
+    gateway_count(GATEWAY_replay_refused_total, (int64_t)tally->refused);
+    gateway_count(GATEWAY_replay_silent_total,
+                  (int64_t)(tally->sent - tally->stored - tally->refused));
+}
+
+static void tell_damaged(const struct replayer *self, const char *source)
+{
+    for (size_t i = 0; i < self->rows->count; i++) {
+        const struct kept_row *row = &self->rows->rows[i];
+        char id[KEPT_KEY_SIZE];
+
+        if (row->fate != FATE_DAMAGED)
+            continue;
+        kept_batch_id(&row->batch, id);
+        log_error("batch_set_aside", "source=\"%s\" batch=%s size_bytes=%zu why=\"%s\"", source, id,
+                  row->batch.size_bytes, row->why);
+    }
+}
+
+static bool settle(struct replayer *self, const struct replay_source *source)
+{
+    bool is_inbox = source->ctx == self->options.inbox;
+    struct error err;
+
+    if (!source->settle(source->ctx, self->rows, &err)) {
+        report_failure(self, source->name, &err);
+        return false;
+    }
+    tell_damaged(self, source->name);
+    gateway_count(is_inbox ? GATEWAY_inbox_replayed_batches_total
+                           : GATEWAY_spool_replayed_batches_total,
+                  (int64_t)kept_rows_count(self->rows, FATE_PUBLISHED));
+    gateway_count(GATEWAY_spool_damaged_total, (int64_t)kept_rows_count(self->rows, FATE_DAMAGED));
+    return true;
+}

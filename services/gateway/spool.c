@@ -1,0 +1,416 @@
+#include "spool.h"
+
+#include "base/auto.h"
+#include "base/backoff.h"
+#include "runtime/clock.h"
+#include "runtime/log.h"
+#include "runtime/service.h"
+#include "spool_file.h"
+#include "spool_salvage.h"
+#include "stopper.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NEARLY_FULL_PERCENT = 80 };
+
+/* A directory and the file in it. */
+struct spool_place {
+    struct spool *owner;
+    struct spool_dir dir; /* lock_fd -1: none */
+    struct spool_file *file;
+    bool is_own; /* shared with the line's thread, hence the lock */
+};
+
+struct spool {
+    struct spool_options options;
+    pthread_mutex_t lock; /* guards own.file and what is in it */
+    struct spool_place own;
+    /* The replayer's thread's. */
+    struct spool_place adopted[SPOOL_ADOPTED_MAX];
+    struct backoff backoff;
+    int64_t reopen_at_ms, adopt_at_ms;
+    char last_failure[200];
+    /* For /health, from any thread. */
+    atomic_bool is_open, is_refusing, is_nearly_full;
+    _Atomic int64_t batches, damaged;
+};
+
+static bool open_own(struct spool *self, struct error *err);
+static bool write_jobs(void *ctx, const struct keep_job *jobs, struct error *err);
+
+struct spool *spool_open(const struct spool_options *options, struct error *err)
+{
+    AUTO(spool_close) struct spool *self = calloc(1, sizeof(*self));
+    struct error why = {0};
+
+    if (self == NULL) {
+        error_set(err, ERROR_LIMIT, "spool: no memory");
+        return NULL;
+    }
+    self->options = *options;
+    self->own = (struct spool_place){.owner = self, .dir = {.lock_fd = -1}, .is_own = true};
+    for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
+        self->adopted[i] = (struct spool_place){.owner = self, .dir = {.lock_fd = -1}};
+    pthread_mutex_init(&self->lock, NULL);
+    backoff_init(&self->backoff, SPOOL_REOPEN_BASE_MS, SPOOL_REOPEN_CAP_MS,
+                 (uint64_t)clock_now_us());
+    if (open_own(self, &why))
+        return TAKE(self);
+    if (why.kind == ERROR_INVALID) {
+        *err = why;
+        return NULL;
+    }
+    return TAKE(self); /* spool_tend goes on trying */
+}
+
+static void close_place(struct spool_place *place)
+{
+    spool_file_close(&place->file);
+    spool_dir_release(&place->dir);
+}
+
+void spool_close(struct spool **spool)
+{
+    struct spool *self = *spool;
+
+    if (self == NULL)
+        return;
+    for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
+        close_place(&self->adopted[i]);
+    close_place(&self->own);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
+    *spool = NULL;
+}
+
+static void tell_salvage(const char *path, const struct spool_salvage *salvage)
+{
+    if (!salvage->was_damaged)
+        return;
+    gateway_count(GATEWAY_spool_damaged_files_total, 1);
+    gateway_count(GATEWAY_spool_damaged_total, salvage->wrong);
+    log_error("spool_damaged",
+              "file=%s aside=%s rescued=%" PRId64 " wrong=%" PRId64 " all=%s why=\"%s\"", path,
+              salvage->aside, salvage->rescued, salvage->wrong, salvage->is_partial ? "no" : "yes",
+              salvage->why);
+}
+
+/* Opens the file of a place whose lock is held. Takes its time: a damaged file is rescued. */
+static bool open_file(const struct spool_place *place, struct spool_file **out, struct error *err)
+{
+    struct spool_salvage salvage;
+    char path[SPOOL_PATH_MAX];
+
+    spool_dir_file(&place->dir, path);
+    *out = spool_salvage_open(path, place->owner->options.max_bytes, clock_at_ms(), &salvage, err);
+    tell_salvage(path, &salvage);
+    return *out != NULL;
+}
+
+/* Logs a failure that is new, and waits before the next try. */
+static void report_failure(struct spool *self, const struct error *err)
+{
+    self->reopen_at_ms = clock_now_ms() + backoff_next_ms(&self->backoff);
+    if (strcmp(self->last_failure, err->text) == 0)
+        return;
+    memcpy(self->last_failure, err->text, sizeof(self->last_failure));
+    log_error("spool_failed", "directory=%s why=\"%s\"", self->options.directory, err->text);
+}
+
+static bool open_own(struct spool *self, struct error *err)
+{
+    struct spool_file *file = NULL;
+
+    if ((self->own.dir.lock_fd < 0 &&
+         !spool_dir_lock(self->options.directory, self->options.instance, &self->own.dir, err)) ||
+        !open_file(&self->own, &file, err)) {
+        report_failure(self, err);
+        return false;
+    }
+    pthread_mutex_lock(&self->lock);
+    self->own.file = file;
+    pthread_mutex_unlock(&self->lock);
+    atomic_store(&self->is_open, true);
+    backoff_reset(&self->backoff);
+    self->last_failure[0] = '\0';
+    log_info("spool_opened", "directory=%s batches=%" PRId64, self->own.dir.path,
+             spool_file_state(file).batches);
+    spool_report(self);
+    return true;
+}
+
+struct keep_store spool_store(struct spool *self)
+{
+    return (struct keep_store){.write = write_jobs, .ctx = self};
+}
+
+/* The replayer holds the lock for one reading or one transaction at a time. */
+static bool lock_until(struct spool *self, int64_t deadline_ms, struct error *err)
+{
+    int64_t wait_ms = deadline_ms - clock_now_ms();
+    struct timespec until;
+
+    if (wait_ms > SPOOL_LOCK_MS)
+        wait_ms = SPOOL_LOCK_MS;
+    until = monotonic_until(wait_ms > 0 ? wait_ms : 0);
+    if (pthread_mutex_clocklock(&self->lock, CLOCK_MONOTONIC, &until) == 0)
+        return true;
+    return error_set(err, ERROR_UNAVAILABLE, "spool: the file is busy");
+}
+
+static bool write_jobs(void *ctx, const struct keep_job *jobs, struct error *err)
+{
+    struct spool *self = ctx;
+    int64_t began_us = clock_now_us();
+    bool is_kept;
+
+    if (!lock_until(self, keep_jobs_deadline_ms(jobs), err))
+        return false;
+    is_kept = self->own.file != NULL
+                  ? spool_file_write(self->own.file, jobs, clock_at_ms(), err)
+                  : error_set(err, ERROR_UNAVAILABLE, "spool: there is no file to write to");
+    pthread_mutex_unlock(&self->lock);
+    atomic_store(&self->is_refusing, !is_kept);
+    if (is_kept)
+        gateway_observe(GATEWAY_spool_write_seconds, (double)(clock_now_us() - began_us) / 1e6);
+    return is_kept;
+}
+
+/* A place's file, under the lock if it needs one. */
+static void enter(struct spool_place *place)
+{
+    if (place->is_own)
+        pthread_mutex_lock(&place->owner->lock);
+}
+
+static void leave(struct spool_place *place)
+{
+    if (place->is_own)
+        pthread_mutex_unlock(&place->owner->lock);
+}
+
+static bool claim(void *ctx, const struct kept_limits *limits, struct kept_rows *out,
+                  struct error *err)
+{
+    struct spool_place *place = ctx;
+    bool is_read;
+
+    enter(place);
+    is_read = spool_file_read(place->file, limits, out, err);
+    leave(place);
+    return is_read;
+}
+
+static bool settle(void *ctx, const struct kept_rows *rows, struct error *err)
+{
+    struct spool_place *place = ctx;
+    bool is_settled;
+
+    enter(place);
+    is_settled = spool_file_settle(place->file, rows, err);
+    leave(place);
+    return is_settled;
+}
+
+static void add_source(struct spool_place *place, struct replay_source *out, size_t *count)
+{
+    struct kept_state state = {0};
+
+    if (place->file == NULL)
+        return;
+    enter(place);
+    if (!spool_file_is_broken(place->file))
+        state = spool_file_state(place->file);
+    leave(place);
+    if (state.batches == 0)
+        return;
+    out[(*count)++] = (struct replay_source){
+        .name = place->dir.path, .claim = claim, .settle = settle, .ctx = place};
+}
+
+size_t spool_sources(struct spool *self, struct replay_source out[SPOOL_ADOPTED_MAX + 1])
+{
+    size_t count = 0;
+
+    add_source(&self->own, out, &count);
+    for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
+        add_source(&self->adopted[i], out, &count);
+    return count;
+}
+
+/* Own: out of the writer's reach first, then closed, and opened anew when its time has come. */
+static void tend_own(struct spool *self, int64_t now_ms)
+{
+    struct spool_file *broken = NULL;
+    struct error err;
+
+    pthread_mutex_lock(&self->lock);
+    if (self->own.file != NULL && spool_file_is_broken(self->own.file))
+        broken = TAKE(self->own.file);
+    pthread_mutex_unlock(&self->lock);
+    if (broken != NULL) {
+        atomic_store(&self->is_open, false);
+        gateway_count(GATEWAY_spool_failures_total, 1);
+        log_error("spool_failed", "directory=%s why=\"%s\"", self->own.dir.path,
+                  "an error of the disk or the file: it is opened again");
+        spool_file_close(&broken);
+        self->reopen_at_ms = now_ms + backoff_next_ms(&self->backoff);
+    }
+    if (self->own.file == NULL && now_ms >= self->reopen_at_ms)
+        (void)open_own(self, &err); /* it has told of the failure */
+}
+
+static void adopt_dirs(struct spool *self)
+{
+    struct spool_dir dirs[SPOOL_ADOPTED_MAX];
+    size_t free_places[SPOOL_ADOPTED_MAX];
+    size_t free_count = 0;
+    size_t count;
+
+    for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++) {
+        if (self->adopted[i].dir.lock_fd < 0)
+            free_places[free_count++] = i;
+    }
+    if (free_count == 0)
+        return;
+    count = spool_dir_adopt(self->options.directory, clock_at_ms(), dirs, free_count);
+    for (size_t i = 0; i < count; i++)
+        self->adopted[free_places[i]].dir = dirs[i];
+}
+
+/* Its place is free again, whatever became of the directory. */
+static void let_go(struct spool_place *place)
+{
+    bool is_left = place->file != NULL && spool_file_damaged_count(place->file) > 0;
+
+    spool_file_close(&place->file);
+    if (!is_left && spool_dir_remove(&place->dir)) {
+        log_info("spool_emptied", "directory=%s", place->dir.path);
+        return;
+    }
+    if (spool_dir_retire(&place->dir, clock_at_ms()))
+        log_error("spool_left", "directory=%s why=\"%s\"", place->dir.path,
+                  "it holds what nobody can publish");
+    spool_dir_release(&place->dir);
+}
+
+static void tend_adopted(struct spool_place *place)
+{
+    struct error err;
+
+    if (place->dir.lock_fd < 0)
+        return;
+    if (place->file == NULL) {
+        if (!open_file(place, &place->file, &err)) {
+            log_error("spool_failed", "directory=%s why=\"%s\"", place->dir.path, err.text);
+            spool_dir_release(&place->dir); /* it is adopted again, and tried again */
+            return;
+        }
+        gateway_count(GATEWAY_spool_adopted_total, 1);
+        log_info("spool_adopted", "directory=%s batches=%" PRId64, place->dir.path,
+                 spool_file_state(place->file).batches);
+    }
+    if (spool_file_is_broken(place->file))
+        close_place(place);
+    else if (spool_file_state(place->file).batches == 0)
+        let_go(place);
+}
+
+void spool_tend(struct spool *self, int64_t now_ms)
+{
+    tend_own(self, now_ms);
+    if (now_ms >= self->adopt_at_ms) {
+        self->adopt_at_ms = now_ms + SPOOL_ADOPT_EVERY_MS;
+        adopt_dirs(self);
+    }
+    for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
+        tend_adopted(&self->adopted[i]);
+}
+
+struct sums {
+    struct kept_state state;
+    int64_t used_bytes, damaged;
+};
+
+static void add_place(struct spool_place *place, struct sums *sums)
+{
+    struct kept_state state;
+
+    if (place->file == NULL)
+        return;
+    enter(place);
+    state = spool_file_state(place->file);
+    sums->used_bytes += spool_file_used_bytes(place->file);
+    sums->damaged += spool_file_damaged_count(place->file);
+    leave(place);
+    sums->state.batches += state.batches;
+    sums->state.events += state.events;
+    if (state.oldest_at_ms > 0 &&
+        (sums->state.oldest_at_ms == 0 || state.oldest_at_ms < sums->state.oldest_at_ms))
+        sums->state.oldest_at_ms = state.oldest_at_ms;
+}
+
+void spool_report(struct spool *self)
+{
+    struct sums sums = {0};
+    int64_t max_bytes = 0;
+    int64_t age_ms;
+
+    add_place(&self->own, &sums);
+    if (self->own.file != NULL)
+        max_bytes = spool_file_max_bytes(self->own.file);
+    atomic_store(&self->is_nearly_full,
+                 max_bytes > 0 && sums.used_bytes > max_bytes / 100 * NEARLY_FULL_PERCENT);
+    for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
+        add_place(&self->adopted[i], &sums);
+    atomic_store(&self->batches, sums.state.batches);
+    atomic_store(&self->damaged, sums.damaged);
+    age_ms = sums.state.oldest_at_ms > 0 ? clock_at_ms() - sums.state.oldest_at_ms : 0;
+    gateway_set(GATEWAY_spool_batches, (double)sums.state.batches);
+    gateway_set(GATEWAY_spool_events, (double)sums.state.events);
+    gateway_set(GATEWAY_spool_bytes, (double)sums.used_bytes);
+    gateway_set(GATEWAY_spool_max_bytes, (double)max_bytes);
+    gateway_set(GATEWAY_spool_oldest_age_seconds, age_ms > 0 ? (double)age_ms / 1000.0 : 0);
+    gateway_set(GATEWAY_spool_damaged_batches, (double)sums.damaged);
+    gateway_set(GATEWAY_spool_is_open, atomic_load(&self->is_open) ? 1 : 0);
+}
+
+int64_t spool_batches(struct spool *self)
+{
+    struct sums sums = {0};
+
+    add_place(&self->own, &sums);
+    for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
+        add_place(&self->adopted[i], &sums);
+    return sums.state.batches;
+}
+
+struct service_component spool_describe(const struct spool *self)
+{
+    struct service_component spool = {.name = "spool", .state = "up"};
+    int64_t batches = atomic_load(&self->batches);
+    int64_t damaged = atomic_load(&self->damaged);
+
+    if (!atomic_load(&self->is_open)) {
+        spool.state = "down";
+        (void)snprintf(spool.detail, sizeof(spool.detail), "it cannot be opened or written");
+        return spool;
+    }
+    if (atomic_load(&self->is_nearly_full) || atomic_load(&self->is_refusing) || damaged > 0)
+        spool.state = "degraded";
+    if (atomic_load(&self->is_refusing)) {
+        (void)snprintf(spool.detail, sizeof(spool.detail),
+                       "the last write was refused, %" PRId64 " batches wait", batches);
+        return spool;
+    }
+    if (batches > 0 || damaged > 0)
+        (void)snprintf(spool.detail, sizeof(spool.detail),
+                       "%" PRId64 " batches wait%s, %" PRId64 " cannot be published", batches,
+                       atomic_load(&self->is_nearly_full) ? ", nearly full" : "", damaged);
+    return spool;
+}
