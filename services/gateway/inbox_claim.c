@@ -10,6 +10,12 @@
 
 enum { NUMBER_SIZE = 24, OID_INT8 = 20, OID_INT4 = 23, OID_UUID = 2950, KEYS = 5 };
 
+/* A limit as a bigint. */
+static void format_size(size_t size_bytes, char out[NUMBER_SIZE])
+{
+    (void)snprintf(out, NUMBER_SIZE, "%zu", size_bytes < INT64_MAX ? size_bytes : INT64_MAX);
+}
+
 static int64_t number_at(const PGresult *result, int row, int column)
 {
     return strtoll(PQgetvalue(result, row, column), NULL, 10);
@@ -21,7 +27,7 @@ bool inbox_read_state(struct pg *pg, size_t payload_max, struct inbox_state *out
     char max[NUMBER_SIZE];
     const struct pg_param param = {.value = max};
 
-    (void)snprintf(max, sizeof(max), "%zu", payload_max);
+    format_size(payload_max, max);
     if (!pg_query(pg, "inbox_state",
                   "SELECT count(*), coalesce(sum(events), 0),"
                   " coalesce(sum(octet_length(payload)), 0),"
@@ -91,7 +97,7 @@ static bool select_rows(struct pg *pg, const struct kept_limits *limits, struct 
     char count[NUMBER_SIZE];
     const struct pg_param params[] = {{.value = payload_max}, {.value = skip}, {.value = count}};
 
-    (void)snprintf(payload_max, sizeof(payload_max), "%zu", limits->payload_max);
+    format_size(limits->payload_max, payload_max);
     (void)snprintf(skip, sizeof(skip), "%" PRId64, (int64_t)limits->skip_partitions);
     (void)snprintf(count, sizeof(count), "%zu", rows_max);
     if (!pg_query(pg, "inbox_claim",

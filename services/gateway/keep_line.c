@@ -124,7 +124,7 @@ bool keep_line_withdraw(struct keep_line *self, struct keep_job *job)
     pthread_mutex_lock(&self->lock);
     while (*link != NULL && *link != job)
         link = &(*link)->next;
-    is_found = *link == job;
+    is_found = *link != NULL;
     if (is_found) {
         *link = job->next;
         if (job->next == NULL)

@@ -23,12 +23,15 @@ struct spool_place {
     struct spool *owner;
     struct spool_dir dir; /* lock_fd -1: none */
     struct spool_file *file;
-    bool is_own; /* shared with the line's thread, hence the lock */
+    bool is_own; /* shared with the line's thread, by turns */
 };
 
 struct spool {
     struct spool_options options;
-    pthread_mutex_t lock; /* guards own.file and what is in it */
+    /* Whose turn it is at own.file: a mutex alone could not be waited for with a deadline. */
+    pthread_mutex_t lock;
+    pthread_cond_t turn_over;
+    bool is_taken; /* under lock */
     struct spool_place own;
     /* The replayer's thread's. */
     struct spool_place adopted[SPOOL_ADOPTED_MAX];
@@ -37,7 +40,8 @@ struct spool {
     char last_failure[200];
     /* For /health, from any thread. */
     atomic_bool is_open, is_refusing, is_nearly_full;
-    _Atomic int64_t batches, damaged;
+    _Atomic int64_t own_batches; /* stored in a turn, so that it is never an older number */
+    _Atomic int64_t adopted_batches, damaged;
 };
 
 static bool open_own(struct spool *self, struct error *err);
@@ -57,6 +61,7 @@ struct spool *spool_open(const struct spool_options *options, struct error *err)
     for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
         self->adopted[i] = (struct spool_place){.owner = self, .dir = {.lock_fd = -1}};
     pthread_mutex_init(&self->lock, NULL);
+    monotonic_cond_init(&self->turn_over);
     backoff_init(&self->backoff, SPOOL_REOPEN_BASE_MS, SPOOL_REOPEN_CAP_MS,
                  (uint64_t)clock_now_us());
     if (open_own(self, &why))
@@ -83,9 +88,36 @@ void spool_close(struct spool **spool)
     for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
         close_place(&self->adopted[i]);
     close_place(&self->own);
+    pthread_cond_destroy(&self->turn_over);
     pthread_mutex_destroy(&self->lock);
     free(self);
     *spool = NULL;
+}
+
+/* wait_ms < 0: as long as it takes. False: it was not over in time. */
+static bool take_turn(struct spool *self, int64_t wait_ms)
+{
+    const struct timespec until = monotonic_until(wait_ms > 0 ? wait_ms : 0);
+    int status = 0;
+    bool is_ours;
+
+    pthread_mutex_lock(&self->lock);
+    while (self->is_taken && status == 0)
+        status = wait_ms < 0 ? pthread_cond_wait(&self->turn_over, &self->lock)
+                             : pthread_cond_timedwait(&self->turn_over, &self->lock, &until);
+    is_ours = !self->is_taken;
+    if (is_ours)
+        self->is_taken = true;
+    pthread_mutex_unlock(&self->lock);
+    return is_ours;
+}
+
+static void end_turn(struct spool *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->is_taken = false;
+    pthread_cond_signal(&self->turn_over);
+    pthread_mutex_unlock(&self->lock);
 }
 
 static void tell_salvage(const char *path, const struct spool_salvage *salvage)
@@ -132,14 +164,16 @@ static bool open_own(struct spool *self, struct error *err)
         report_failure(self, err);
         return false;
     }
-    pthread_mutex_lock(&self->lock);
+    (void)take_turn(self, -1);
     self->own.file = file;
-    pthread_mutex_unlock(&self->lock);
+    atomic_store(&self->own_batches, spool_file_batches(file));
+    end_turn(self);
     atomic_store(&self->is_open, true);
+    atomic_store(&self->is_refusing, false);
     backoff_reset(&self->backoff);
     self->last_failure[0] = '\0';
     log_info("spool_opened", "directory=%s batches=%" PRId64, self->own.dir.path,
-             spool_file_state(file).batches);
+             spool_file_batches(file));
     spool_report(self);
     return true;
 }
@@ -149,16 +183,14 @@ struct keep_store spool_store(struct spool *self)
     return (struct keep_store){.write = write_jobs, .ctx = self};
 }
 
-/* The replayer holds the lock for one reading or one transaction at a time. */
-static bool lock_until(struct spool *self, int64_t deadline_ms, struct error *err)
+/* The replayer's turns are one reading or one transaction each. */
+static bool take_turn_until(struct spool *self, int64_t deadline_ms, struct error *err)
 {
     int64_t wait_ms = deadline_ms - clock_now_ms();
-    struct timespec until;
 
-    if (wait_ms > SPOOL_LOCK_MS)
-        wait_ms = SPOOL_LOCK_MS;
-    until = monotonic_until(wait_ms > 0 ? wait_ms : 0);
-    if (pthread_mutex_clocklock(&self->lock, CLOCK_MONOTONIC, &until) == 0)
+    if (wait_ms > SPOOL_TURN_MS)
+        wait_ms = SPOOL_TURN_MS;
+    if (take_turn(self, wait_ms > 0 ? wait_ms : 0))
         return true;
     return error_set(err, ERROR_UNAVAILABLE, "spool: the file is busy");
 }
@@ -169,29 +201,31 @@ static bool write_jobs(void *ctx, const struct keep_job *jobs, struct error *err
     int64_t began_us = clock_now_us();
     bool is_kept;
 
-    if (!lock_until(self, keep_jobs_deadline_ms(jobs), err))
+    if (!take_turn_until(self, keep_jobs_deadline_ms(jobs), err))
         return false;
     is_kept = self->own.file != NULL
                   ? spool_file_write(self->own.file, jobs, clock_at_ms(), err)
                   : error_set(err, ERROR_UNAVAILABLE, "spool: there is no file to write to");
-    pthread_mutex_unlock(&self->lock);
+    if (is_kept)
+        atomic_store(&self->own_batches, spool_file_batches(self->own.file));
+    end_turn(self);
     atomic_store(&self->is_refusing, !is_kept);
     if (is_kept)
         gateway_observe(GATEWAY_spool_write_seconds, (double)(clock_now_us() - began_us) / 1e6);
     return is_kept;
 }
 
-/* A place's file, under the lock if it needs one. */
+/* A turn at a place's file, which only the own one needs. */
 static void enter(struct spool_place *place)
 {
     if (place->is_own)
-        pthread_mutex_lock(&place->owner->lock);
+        (void)take_turn(place->owner, -1);
 }
 
 static void leave(struct spool_place *place)
 {
     if (place->is_own)
-        pthread_mutex_unlock(&place->owner->lock);
+        end_turn(place->owner);
 }
 
 static bool claim(void *ctx, const struct kept_limits *limits, struct kept_rows *out,
@@ -213,21 +247,23 @@ static bool settle(void *ctx, const struct kept_rows *rows, struct error *err)
 
     enter(place);
     is_settled = spool_file_settle(place->file, rows, err);
+    if (place->is_own)
+        atomic_store(&place->owner->own_batches, spool_file_batches(place->file));
     leave(place);
     return is_settled;
 }
 
 static void add_source(struct spool_place *place, struct replay_source *out, size_t *count)
 {
-    struct kept_state state = {0};
+    int64_t batches = 0;
 
     if (place->file == NULL)
         return;
     enter(place);
     if (!spool_file_is_broken(place->file))
-        state = spool_file_state(place->file);
+        batches = spool_file_batches(place->file);
     leave(place);
-    if (state.batches == 0)
+    if (batches == 0)
         return;
     out[(*count)++] = (struct replay_source){
         .name = place->dir.path, .claim = claim, .settle = settle, .ctx = place};
@@ -249,10 +285,10 @@ static void tend_own(struct spool *self, int64_t now_ms)
     struct spool_file *broken = NULL;
     struct error err;
 
-    pthread_mutex_lock(&self->lock);
+    (void)take_turn(self, -1);
     if (self->own.file != NULL && spool_file_is_broken(self->own.file))
         broken = TAKE(self->own.file);
-    pthread_mutex_unlock(&self->lock);
+    end_turn(self);
     if (broken != NULL) {
         atomic_store(&self->is_open, false);
         gateway_count(GATEWAY_spool_failures_total, 1);
@@ -313,11 +349,11 @@ static void tend_adopted(struct spool_place *place)
         }
         gateway_count(GATEWAY_spool_adopted_total, 1);
         log_info("spool_adopted", "directory=%s batches=%" PRId64, place->dir.path,
-                 spool_file_state(place->file).batches);
+                 spool_file_batches(place->file));
     }
     if (spool_file_is_broken(place->file))
         close_place(place);
-    else if (spool_file_state(place->file).batches == 0)
+    else if (spool_file_batches(place->file) == 0)
         let_go(place);
 }
 
@@ -358,6 +394,7 @@ static void add_place(struct spool_place *place, struct sums *sums)
 void spool_report(struct spool *self)
 {
     struct sums sums = {0};
+    int64_t own_batches;
     int64_t max_bytes = 0;
     int64_t age_ms;
 
@@ -366,9 +403,10 @@ void spool_report(struct spool *self)
         max_bytes = spool_file_max_bytes(self->own.file);
     atomic_store(&self->is_nearly_full,
                  max_bytes > 0 && sums.used_bytes > max_bytes / 100 * NEARLY_FULL_PERCENT);
+    own_batches = sums.state.batches;
     for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
         add_place(&self->adopted[i], &sums);
-    atomic_store(&self->batches, sums.state.batches);
+    atomic_store(&self->adopted_batches, sums.state.batches - own_batches);
     atomic_store(&self->damaged, sums.damaged);
     age_ms = sums.state.oldest_at_ms > 0 ? clock_at_ms() - sums.state.oldest_at_ms : 0;
     gateway_set(GATEWAY_spool_batches, (double)sums.state.batches);
@@ -380,20 +418,15 @@ void spool_report(struct spool *self)
     gateway_set(GATEWAY_spool_is_open, atomic_load(&self->is_open) ? 1 : 0);
 }
 
-int64_t spool_batches(struct spool *self)
+int64_t spool_batches(const struct spool *self)
 {
-    struct sums sums = {0};
-
-    add_place(&self->own, &sums);
-    for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
-        add_place(&self->adopted[i], &sums);
-    return sums.state.batches;
+    return atomic_load(&self->own_batches) + atomic_load(&self->adopted_batches);
 }
 
 struct service_component spool_describe(const struct spool *self)
 {
     struct service_component spool = {.name = "spool", .state = "up"};
-    int64_t batches = atomic_load(&self->batches);
+    int64_t batches = spool_batches(self);
     int64_t damaged = atomic_load(&self->damaged);
 
     if (!atomic_load(&self->is_open)) {

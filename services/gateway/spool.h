@@ -13,9 +13,9 @@
  * Errors:  opening fails only for what a person must settle: the instance's lock is held by a
  *          living process (ERROR_INVALID), or no memory. A directory or disk that does not serve is
  *          tried again by spool_tend; until then a write is ERROR_UNAVAILABLE.
- * Limits:  max_bytes on disk; SPOOL_ADOPTED_MAX adopted directories at a time; SPOOL_LOCK_MS that
+ * Limits:  max_bytes on disk; SPOOL_ADOPTED_MAX adopted directories at a time; SPOOL_TURN_MS that
  *          a write waits for the replayer's turn at the file.
- * Threads: write on the line's, tend, source and report on the replayer's, describe on any.
+ * Threads: write on the line's, tend, sources and report on the replayer's, the rest on any.
  */
 #pragma once
 
@@ -28,7 +28,7 @@ struct service_component;
 enum {
     SPOOL_ADOPTED_MAX = 8,
     SPOOL_ADOPT_EVERY_MS = 3000,
-    SPOOL_LOCK_MS = 500,
+    SPOOL_TURN_MS = 500,
     SPOOL_REOPEN_BASE_MS = 250,
     SPOOL_REOPEN_CAP_MS = 5000,
 };
@@ -51,8 +51,8 @@ void spool_tend(struct spool *self, int64_t now_ms);
 size_t spool_sources(struct spool *self, struct replay_source out[SPOOL_ADOPTED_MAX + 1]);
 /* Sets the gauges. */
 void spool_report(struct spool *self);
-/* Batches in the own and the adopted files, as of the last write or settle. */
-int64_t spool_batches(struct spool *self);
+/* Batches in the own file, and in the adopted ones as of the last report. */
+int64_t spool_batches(const struct spool *self);
 
 /* The component of /health: down without a file, degraded when it is nearly full or holds what
  * nobody can publish. */

@@ -38,12 +38,14 @@ MUST_CHECK bool spool_file_write(struct spool_file *self, const struct keep_job 
  * payload_max, comes with FATE_DAMAGED. */
 MUST_CHECK bool spool_file_read(struct spool_file *self, const struct kept_limits *limits,
                                 struct kept_rows *out, struct error *err);
-/* Deletes, changes and sets aside (named in table `damaged`) in one transaction. */
+/* Deletes, changes and sets aside (named in table `damaged`), in one transaction; in several while
+ * the disk is full. */
 MUST_CHECK bool spool_file_settle(struct spool_file *self, const struct kept_rows *rows,
                                   struct error *err);
 
 /* What it holds that will be published, by its own count. */
 struct kept_state spool_file_state(struct spool_file *self);
+int64_t spool_file_batches(const struct spool_file *self); /* of that state, without a reading */
 int64_t spool_file_damaged_count(const struct spool_file *self); /* rows that were set aside */
 int64_t spool_file_used_bytes(struct spool_file *self);          /* in pages, without the log */
 int64_t spool_file_max_bytes(const struct spool_file *self);     /* what used_bytes may become */
