@@ -30,6 +30,7 @@ enum breaker_result {
     BREAKER_SUCCESS,         /* the peer answered, even if it refused what we asked */
     BREAKER_FAILURE,         /* an error of the peer, or no answer in time */
     BREAKER_CONNECT_FAILURE, /* there was nobody to ask */
+    BREAKER_RESULT_COUNT,
 };
 
 enum breaker_reason {

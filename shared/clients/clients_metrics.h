@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/error.h"
+#include <stddef.h>
 #include <stdint.h>
 
 /* The includes below are not sorted: the table stands between what it means and its end. */
@@ -22,6 +23,8 @@ enum clients_metric {
 };
 
 void clients_count(enum clients_metric metric, int64_t amount);
+
+void clients_count_by(enum clients_metric metric, size_t label, int64_t amount);
 
 /* Counts one call under its result; ERROR_NONE is "ok". */
 void clients_count_result(enum clients_metric metric, enum error_kind result);
