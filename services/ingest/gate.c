@@ -7,30 +7,27 @@
 
 enum { IDLE_IN_TRANSACTION_MS = 10000, KNOCK_MIN_MS = 100, KNOCK_MAX_MS = 1000 };
 
-static void on_breaker_change(void *ctx, const struct breaker_change *change)
-{
-    const struct gate *self = ctx;
-
-    log_warn("breaker_changed", "dependency=postgres partition=%u from=%s to=%s reason=%s",
-             self->partition, breaker_state_name(change->from), breaker_state_name(change->to),
-             breaker_reason_name(change->reason));
-    ingest_count_by(METRIC_ingest_breaker_changes_total, (size_t)change->reason, 1);
-    ingest_gauge_by(METRIC_ingest_breaker_state, self->partition, (double)change->to);
-}
-
 void gate_init(struct gate *self, const struct gate_options *options, struct pg *pg)
 {
-    struct breaker_options limits = breaker_default_options();
     uint64_t seed = (uint64_t)clock_now_us() + options->partition;
+    struct guard_options guard = {.dependency = GUARD_POSTGRES,
+                                  .what = "store",
+                                  .place = options->partition,
+                                  .breaker = breaker_default_options()};
 
-    limits.slow_ms = options->slow_ms;
+    guard.breaker.slow_ms = options->slow_ms;
     *self = (struct gate){
         .pg = pg,
         .partition = options->partition,
         .session = {.lock_ms = options->lock_ms, .idle_ms = IDLE_IN_TRANSACTION_MS},
     };
-    breaker_init(&self->breaker, &limits, seed, clock_now_ms(), on_breaker_change, self);
+    guard_init(&self->guard, &guard, seed, clock_now_ms());
     backoff_init(&self->knocks, KNOCK_MIN_MS, KNOCK_MAX_MS, ~seed);
+}
+
+void gate_end(struct gate *self)
+{
+    guard_end(&self->guard);
 }
 
 /* What an answer of the database means to its breaker. */
@@ -62,20 +59,20 @@ static bool reach(struct gate *self, struct error *err)
 
 bool gate_ask(struct gate *self, struct breaker_permit *out_permit, struct error *err)
 {
-    if (!breaker_allow(&self->breaker, clock_now_ms(), out_permit))
+    if (!guard_allow(&self->guard, clock_now_ms(), out_permit))
         return error_set(err, ERROR_UNAVAILABLE, "gate: the database's breaker is open");
     if (reach(self, err))
         return true;
-    breaker_report(&self->breaker, out_permit,
-                   err->kind == ERROR_UNAVAILABLE ? BREAKER_CONNECT_FAILURE : judge(err->kind),
-                   clock_now_ms());
+    guard_report(&self->guard, out_permit,
+                 err->kind == ERROR_UNAVAILABLE ? BREAKER_CONNECT_FAILURE : judge(err->kind),
+                 clock_now_ms());
     return false;
 }
 
 bool gate_answer(struct gate *self, const struct breaker_permit *permit, bool is_done,
                  const struct error *err)
 {
-    breaker_report(&self->breaker, permit, judge(is_done ? ERROR_NONE : err->kind), clock_now_ms());
+    guard_report(&self->guard, permit, judge(is_done ? ERROR_NONE : err->kind), clock_now_ms());
     return is_done;
 }
 
@@ -89,7 +86,7 @@ bool gate_take_retry(struct gate *self, const struct error *err)
     int64_t wait_ms = 0;
 
     if (err->kind != ERROR_UNAVAILABLE || !pg_is_connected(self->pg) ||
-        !breaker_take_retry(&self->breaker, self->retries, &wait_ms))
+        !guard_take_retry(&self->guard, self->retries, &wait_ms))
         return false;
     self->retries++;
     self->retry_ms = clock_now_ms() + wait_ms;
@@ -107,7 +104,7 @@ static void knock(struct gate *self)
     if (!self->is_unreachable || clock_now_ms() < self->knock_ms)
         return;
     if (reach(self, &refusal))
-        breaker_reconnected(&self->breaker, clock_now_ms());
+        guard_reconnected(&self->guard, clock_now_ms());
     else
         log_debug("database_unreachable", "partition=%u error=\"%s\"", self->partition,
                   refusal.text);
@@ -116,23 +113,19 @@ static void knock(struct gate *self)
 int64_t gate_wait_ms(struct gate *self)
 {
     int64_t now_ms = clock_now_ms();
-    double open_s = (double)breaker_open_ms(&self->breaker, now_ms) / 1e3;
 
-    ingest_gauge_by(METRIC_ingest_breaker_open_seconds, self->partition, open_s);
-    ingest_gauge_by(METRIC_ingest_retry_tokens, self->partition,
-                    breaker_retry_tokens(&self->breaker));
-    if (breaker_step(&self->breaker, now_ms) != BREAKER_OPEN)
+    if (guard_step(&self->guard, now_ms) != BREAKER_OPEN)
         return self->retry_ms > now_ms ? self->retry_ms - now_ms : 0;
     knock(self);
-    return breaker_wait_ms(&self->breaker, clock_now_ms());
+    return breaker_wait_ms(&self->guard.breaker, clock_now_ms());
 }
 
 bool gate_is_open(const struct gate *self)
 {
-    return self->breaker.state == BREAKER_OPEN;
+    return guard_is_open(&self->guard);
 }
 
 size_t gate_batch_limit(const struct gate *self, size_t full)
 {
-    return breaker_batch_limit(&self->breaker, full);
+    return breaker_batch_limit(&self->guard.breaker, full);
 }

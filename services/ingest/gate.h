@@ -3,7 +3,7 @@
  *
  * Why:     whoever asks a database that fails waits for its timeouts; whoever asks it again at once
  *          keeps it down. Each call stands between gate_ask and gate_answer.
- * Shape:   one a partition, embedded in its ingest. Changes of the breaker are logged and counted.
+ * Shape:   one a partition, embedded in its ingest. Its breaker is told of by clients/guard.h.
  * Units:   monotonic milliseconds, read here.
  * Errors:  gate_ask: ERROR_UNAVAILABLE while the breaker is open, or what connecting failed with.
  * Limits:  three retries of one piece of work, each paid with a token of the breaker.
@@ -12,8 +12,8 @@
 #pragma once
 
 #include "base/backoff.h"
-#include "base/breaker.h"
 #include "base/error.h"
+#include "clients/guard.h"
 #include "session.h"
 #include <stddef.h>
 
@@ -23,7 +23,7 @@ struct gate {
     struct pg *pg; /* borrowed */
     uint32_t partition;
     struct session session;
-    struct breaker breaker;
+    struct guard guard;
     bool is_unreachable;   /* the last try to connect failed */
     struct backoff knocks; /* spaces the tries to connect while the breaker is open */
     int64_t knock_ms;      /* when the next of them is due */
@@ -37,8 +37,9 @@ struct gate_options {
     int lock_ms;     /* the server's lock_timeout */
 };
 
-/* In place: the breaker tells its changes to this address. pg is borrowed. */
+/* In place: the breaker tells its changes to this address. pg is borrowed until gate_end. */
 void gate_init(struct gate *self, const struct gate_options *options, struct pg *pg);
+void gate_end(struct gate *self);
 
 /* True: connected and allowed; then gate_answer is called, whatever came of it. */
 MUST_CHECK bool gate_ask(struct gate *self, struct breaker_permit *out_permit, struct error *err);

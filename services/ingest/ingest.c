@@ -70,6 +70,7 @@ void ingest_free(struct ingest **ingest)
 {
     if (*ingest == NULL)
         return;
+    gate_end(&(*ingest)->gate);
     store_free(&(*ingest)->store);
     batch_free(&(*ingest)->batch);
     free(*ingest);

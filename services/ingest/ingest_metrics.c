@@ -1,6 +1,5 @@
 #include "ingest_metrics.h"
 
-#include "base/breaker.h"
 #include "batch.h"
 #include "runtime/metrics.h"
 #include "store.h"
@@ -12,7 +11,6 @@ static const char *const ingest_result_names[RESULT_COUNT + 1] = {"stored",    "
                                                                   "uncertain", "failed", NULL};
 static const char *const ingest_way_names[STORE_WAY_COUNT + 1] = {"copy", "insert", "halves", NULL};
 /* Filled at the start: only the partitions that there are become series. */
-static const char *ingest_breaker_reasons[BREAKER_REASON_COUNT + 1];
 static char partition_texts[INGEST_PARTITIONS_MAX][4];
 static const char *ingest_partition_names[INGEST_PARTITIONS_MAX + 1];
 
@@ -33,8 +31,6 @@ bool ingest_metrics_open(uint32_t partition_count, struct error *err)
         snprintf(partition_texts[i], sizeof(partition_texts[i]), "%u", i);
         ingest_partition_names[i] = partition_texts[i];
     }
-    for (int i = 0; i < BREAKER_REASON_COUNT; i++)
-        ingest_breaker_reasons[i] = breaker_reason_name((enum breaker_reason)i);
     table = metrics_new(rows, METRIC_COUNT);
     if (table == NULL)
         return error_set(err, ERROR_LIMIT, "metrics: no memory");
