@@ -45,6 +45,7 @@ struct spool {
 };
 
 static bool open_own(struct spool *self, struct error *err);
+static void report_failure(struct spool *self, const char *directory, const struct error *err);
 static bool write_jobs(void *ctx, const struct keep_job *jobs, struct error *err);
 
 struct spool *spool_open(const struct spool_options *options, struct error *err)
@@ -70,6 +71,7 @@ struct spool *spool_open(const struct spool_options *options, struct error *err)
         *err = why;
         return NULL;
     }
+    report_failure(self, options->directory, &why);
     return TAKE(self); /* spool_tend goes on trying */
 }
 
@@ -144,14 +146,13 @@ static bool open_file(const struct spool_place *place, struct spool_file **out, 
     return *out != NULL;
 }
 
-/* Logs a failure that is new, and waits before the next try. */
-static void report_failure(struct spool *self, const struct error *err)
+/* Logs a failure that is new: it will be tried again, and may fail so for long. */
+static void report_failure(struct spool *self, const char *directory, const struct error *err)
 {
-    self->reopen_at_ms = clock_now_ms() + backoff_next_ms(&self->backoff);
     if (strcmp(self->last_failure, err->text) == 0)
         return;
     memcpy(self->last_failure, err->text, sizeof(self->last_failure));
-    log_error("spool_failed", "directory=%s why=\"%s\"", self->options.directory, err->text);
+    log_error("spool_failed", "directory=%s why=\"%s\"", directory, err->text);
 }
 
 static bool open_own(struct spool *self, struct error *err)
@@ -161,7 +162,7 @@ static bool open_own(struct spool *self, struct error *err)
     if ((self->own.dir.lock_fd < 0 &&
          !spool_dir_lock(self->options.directory, self->options.instance, &self->own.dir, err)) ||
         !open_file(&self->own, &file, err)) {
-        report_failure(self, err);
+        self->reopen_at_ms = clock_now_ms() + backoff_next_ms(&self->backoff);
         return false;
     }
     (void)take_turn(self, -1);
@@ -297,8 +298,8 @@ static void tend_own(struct spool *self, int64_t now_ms)
         spool_file_close(&broken);
         self->reopen_at_ms = now_ms + backoff_next_ms(&self->backoff);
     }
-    if (self->own.file == NULL && now_ms >= self->reopen_at_ms)
-        (void)open_own(self, &err); /* it has told of the failure */
+    if (self->own.file == NULL && now_ms >= self->reopen_at_ms && !open_own(self, &err))
+        report_failure(self, self->options.directory, &err);
 }
 
 static void adopt_dirs(struct spool *self)
@@ -322,7 +323,7 @@ static void adopt_dirs(struct spool *self)
 /* Its place is free again, whatever became of the directory. */
 static void let_go(struct spool_place *place)
 {
-    bool is_left = place->file != NULL && spool_file_damaged_count(place->file) > 0;
+    bool is_left = place->file == NULL || spool_file_damaged_count(place->file) > 0;
 
     spool_file_close(&place->file);
     if (!is_left && spool_dir_remove(&place->dir)) {
@@ -343,8 +344,11 @@ static void tend_adopted(struct spool_place *place)
         return;
     if (place->file == NULL) {
         if (!open_file(place, &place->file, &err)) {
-            log_error("spool_failed", "directory=%s why=\"%s\"", place->dir.path, err.text);
-            spool_dir_release(&place->dir); /* it is adopted again, and tried again */
+            report_failure(place->owner, place->dir.path, &err);
+            if (err.kind == ERROR_INTERNAL) /* another version's: trying again is of no use */
+                let_go(place);
+            else
+                spool_dir_release(&place->dir); /* it is adopted again, and tried again */
             return;
         }
         gateway_count(GATEWAY_spool_adopted_total, 1);

@@ -175,6 +175,28 @@ TEST(a_damaged_file_is_set_aside_and_a_damaged_adopted_one_left_to_a_person)
     }
 }
 
+TEST(a_file_of_another_format_is_left_as_it_is)
+{
+    AUTO(temp_tree_remove) struct temp_dir dir = temp_dir_new();
+    AUTO(spool_close) struct spool *gone = open_as(dir.path, "gone", err);
+    AUTO(spool_close) struct spool *spool = NULL;
+    struct spool_dir left[4];
+    char path[TEMP_PATH_SIZE];
+    const unsigned char version[4] = {0, 0, 0, 99};
+    int fd;
+
+    assert_ok(keep(gone, 1, 5, err));
+    spool_close(&gone);
+    fd = open(temp_dir_path(&dir, "gone/spool.db", path), O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, version, sizeof(version), 60), sizeof(version)); /* user_version */
+    close(fd);
+
+    spool = open_as(dir.path, "a", err);
+    tend_for(spool, SPOOL_ADOPT_EVERY_MS);
+    assert_int_equal(drain(spool), 0);
+    assert_int_equal(spool_dir_adopt(dir.path, 1, left, 4), 0); /* a person's now */
+}
+
 TEST(a_full_disk_refuses_and_loses_nothing)
 {
     AUTO(temp_tree_remove) struct temp_dir dir = temp_dir_new();
@@ -210,4 +232,4 @@ TESTS(RUN(keeps_batches_over_a_restart_and_gives_them_to_be_published),
       RUN(the_spool_of_an_instance_that_is_gone_is_adopted_emptied_and_removed),
       RUN(without_a_directory_it_starts_refuses_and_serves_when_there_is_one),
       RUN(a_damaged_file_is_set_aside_and_a_damaged_adopted_one_left_to_a_person),
-      RUN(a_full_disk_refuses_and_loses_nothing))
+      RUN(a_file_of_another_format_is_left_as_it_is), RUN(a_full_disk_refuses_and_loses_nothing))
