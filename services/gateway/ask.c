@@ -56,7 +56,7 @@ static bool ask_redis(struct ask *self, const struct counters_known *known, stru
 
         counters_make_plan(&self->plan, &question, known);
     }
-    if (!redis_loop_begin(redis, err))
+    if (!redis_loop_begin(redis, self->query->now_ms, err))
         return false;
     (void)counters_emit(&self->plan, redis_loop_command, redis); /* the callback tells */
     redis_loop_commit(redis, &self->batch, self->query->now_ms);

@@ -38,6 +38,7 @@ static bool open_query_pool(struct gateway *gateway, struct error *err)
         .queue_max = POOL_QUEUE_MAX,
         .connect_ms = POOL_CONNECT_MS,
         .query_ms = (int)gateway->settings->query_deadline_ms,
+        .slow_ms = (int)gateway->settings->pg_slow_ms,
     };
 
     if (!redis_address_parse(gateway->settings->endpoints.redis, &gateway->redis, err))
@@ -160,6 +161,8 @@ static bool open_query(struct gateway_thread *self, struct error *err)
         .redis = {.address = self->gateway->redis,
                   .connect_ms = REDIS_CONNECT_MS,
                   .batch_ms = (int)settings->query_deadline_ms,
+                  .slow_ms = (int)settings->redis_slow_ms,
+                  .thread = (unsigned)self->server->index,
                   .pending_max = REDIS_PENDING_MAX},
         .pool = self->gateway->query_pool,
         .partitions = (uint32_t)settings->partitions,

@@ -120,7 +120,7 @@ static bool write_jobs(void *ctx, const struct keep_job *jobs, struct error *err
         return false;
     left_ms = keep_jobs_deadline_ms(jobs) - clock_now_ms();
     if (left_ms < QUERY_MIN_MS) {
-        breaker_cancel(&self->writer.breaker, &permit, clock_now_ms());
+        breaker_cancel(&self->writer.guard.breaker, &permit, clock_now_ms());
         return error_set(err, ERROR_UNAVAILABLE, "inbox: the connection took all the time");
     }
     pg_set_query_ms(self->writer.pg,

@@ -11,16 +11,16 @@
  */
 #pragma once
 
-#include "base/breaker.h"
+#include "clients/guard.h"
 #include "clients/pg.h"
 
 struct inbox_link {
     struct pg *pg;
-    struct breaker breaker;
-    const char *name; /* in logs; borrowed */
+    struct guard guard;
 };
 
-MUST_CHECK bool inbox_link_open(struct inbox_link *self, const char *name,
+/* what: the use of it, for logs; borrowed. */
+MUST_CHECK bool inbox_link_open(struct inbox_link *self, const char *what,
                                 const struct pg_options *options, struct error *err);
 void inbox_link_close(struct inbox_link *self);
 

@@ -10,6 +10,7 @@
 #include "query_pool.h"
 
 #include "base/auto.h"
+#include "clients/guard.h"
 #include "clients/pg.h"
 #include "query_sql.h"
 #include "runtime/clock.h"
@@ -26,6 +27,8 @@ struct query_pool {
     pthread_t threads[THREADS_MAX];
     int thread_count;
     atomic_bool is_outage_told;
+    pthread_mutex_t guard_lock; /* held for a verdict, never for a call */
+    struct guard guard;
 
     /* The hand-over. */
     pthread_mutex_t lock;
@@ -37,12 +40,23 @@ struct query_pool {
 
 static void *serve(void *ctx);
 
+static void init_guard(struct query_pool *self)
+{
+    struct guard_options options = {
+        .dependency = GUARD_POSTGRES, .what = "query", .breaker = breaker_default_options()};
+
+    options.breaker.slow_ms = self->options.slow_ms;
+    options.breaker.permit_ms = self->options.connect_ms + self->options.query_ms;
+    guard_init(&self->guard, &options, (uint64_t)clock_now_us(), clock_now_ms());
+}
+
 struct query_pool *query_pool_open(const struct query_pool_options *options, struct error *err)
 {
     AUTO(query_pool_close) struct query_pool *pool = calloc(1, sizeof(*pool));
     int threads = options->threads < THREADS_MAX ? options->threads : THREADS_MAX;
 
     if (pool == NULL || pthread_mutex_init(&pool->lock, NULL) != 0 ||
+        pthread_mutex_init(&pool->guard_lock, NULL) != 0 ||
         pthread_cond_init(&pool->changed, NULL) != 0) {
         free(TAKE(pool));
         error_set(err, ERROR_LIMIT, "query_pool: no memory");
@@ -50,6 +64,7 @@ struct query_pool *query_pool_open(const struct query_pool_options *options, str
     }
     pool->options = *options;
     pool->tail = &pool->head;
+    init_guard(pool);
     for (; pool->thread_count < threads; pool->thread_count++) {
         if (pthread_create(&pool->threads[pool->thread_count], NULL, serve, pool) != 0) {
             error_set(err, ERROR_LIMIT, "query_pool: no thread");
@@ -71,7 +86,9 @@ void query_pool_close(struct query_pool **pool)
     (void)pthread_mutex_unlock(&self->lock);
     for (int i = 0; i < self->thread_count; i++)
         (void)pthread_join(self->threads[i], NULL);
+    guard_end(&self->guard);
     (void)pthread_cond_destroy(&self->changed);
+    (void)pthread_mutex_destroy(&self->guard_lock);
     (void)pthread_mutex_destroy(&self->lock);
     free(self);
     *pool = NULL;
@@ -130,9 +147,47 @@ static void note(struct query_pool *self, const struct error *result)
         log_info("query_postgres_answers", "threads=%d", self->thread_count);
 }
 
+static bool allow(struct query_pool *self, struct breaker_permit *out, struct error *err)
+{
+    bool is_allowed;
+
+    (void)pthread_mutex_lock(&self->guard_lock);
+    (void)guard_step(&self->guard, clock_now_ms());
+    is_allowed = guard_allow(&self->guard, clock_now_ms(), out);
+    (void)pthread_mutex_unlock(&self->guard_lock);
+    return is_allowed ||
+           error_set(err, ERROR_UNAVAILABLE, "query_pool: PostgreSQL's breaker is open");
+}
+
+static void report(struct query_pool *self, const struct breaker_permit *permit,
+                   enum breaker_result result)
+{
+    (void)pthread_mutex_lock(&self->guard_lock);
+    guard_report(&self->guard, permit, result, clock_now_ms());
+    (void)pthread_mutex_unlock(&self->guard_lock);
+}
+
+/* What a job's result says of PostgreSQL. */
+static enum breaker_result judge(enum error_kind kind)
+{
+    switch (kind) {
+    case ERROR_NONE:
+    case ERROR_INVALID:
+    case ERROR_LIMIT:
+        return BREAKER_SUCCESS;
+    case ERROR_UNAVAILABLE:
+    case ERROR_UNCERTAIN:
+    case ERROR_INTERNAL:
+        return BREAKER_FAILURE;
+    }
+    return BREAKER_FAILURE;
+}
+
 /* Fills job->result, and the numbers unless it is an error. pg NULL: there was no memory for it. */
 static void answer(struct query_pool *self, struct pg *pg, struct query_job *job, bool is_stopping)
 {
+    struct breaker_permit permit;
+
     job->result = (struct error){ERROR_NONE, ""};
     if (pg == NULL) {
         (void)error_set(&job->result, ERROR_LIMIT, "query_pool: no memory");
@@ -142,7 +197,14 @@ static void answer(struct query_pool *self, struct pg *pg, struct query_job *job
         (void)error_set(&job->result, ERROR_UNAVAILABLE, "query_pool: waited too long");
         return;
     }
-    query_sql_read(pg, job);
+    if (!allow(self, &permit, &job->result))
+        return;
+    if (!pg_connect(pg, &job->result)) {
+        report(self, &permit, BREAKER_CONNECT_FAILURE);
+    } else {
+        query_sql_read(pg, job);
+        report(self, &permit, judge(job->result.kind));
+    }
     note(self, &job->result);
 }
 

@@ -6,7 +6,8 @@
  *          back to the loop that gave it as a message to its receiver; query_pool_receive is that
  *          receiver's function.
  * Errors:  ERROR_LIMIT when the queue is full; a job's result holds the query's own failure, or
- *          ERROR_UNAVAILABLE when it waited longer than query_ms.
+ *          ERROR_UNAVAILABLE when it waited longer than query_ms, or the breaker that all threads
+ *          share is open.
  * Units:   windows up to an hour are counted from the events, longer ones from the quarter hours,
  *          as counters.h does; unique_clicks are exact, but -1 where they take longer than the
  *          deadline (a long window over many events).
@@ -44,6 +45,7 @@ struct query_pool_options {
     int threads;
     size_t queue_max;
     int connect_ms, query_ms;
+    int slow_ms; /* a job over this is slow for the breaker */
 };
 
 /* Connects with the first job. */

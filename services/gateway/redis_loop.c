@@ -1,6 +1,7 @@
 #include "redis_loop.h"
 
 #include "base/backoff.h"
+#include "runtime/clock.h"
 #include "runtime/log.h"
 
 #include <assert.h>
@@ -21,6 +22,9 @@ struct redis_loop {
     enum state state;
     int64_t due_ms; /* WAITING: of the next try; later states: the deadline */
     struct backoff backoff;
+    struct guard guard;
+    struct breaker_permit permit; /* of what was begun, until its commit */
+    int64_t now_ms;               /* of the last turn or question */
     bool is_outage_told;
     h2o_hostinfo_getaddr_req_t *resolving;
 
@@ -47,6 +51,18 @@ static void on_cleanup(void *ctx);
 static void lose(struct redis_loop *self, const char *why);
 static void settle_loss(struct redis_loop *self, int64_t now_ms);
 
+static void init_guard(struct redis_loop *self)
+{
+    struct guard_options options = {.dependency = GUARD_REDIS,
+                                    .what = "query",
+                                    .place = self->options.thread,
+                                    .breaker = breaker_default_options()};
+
+    options.breaker.slow_ms = self->options.slow_ms;
+    options.breaker.permit_ms = 2LL * self->options.batch_ms;
+    guard_init(&self->guard, &options, randombytes_random(), clock_now_ms());
+}
+
 struct redis_loop *redis_loop_new(h2o_context_t *h2o, const struct redis_loop_options *options)
 {
     struct redis_loop *self = calloc(1, sizeof(*self));
@@ -57,6 +73,7 @@ struct redis_loop *redis_loop_new(h2o_context_t *h2o, const struct redis_loop_op
     self->h2o = h2o;
     self->tail = &self->head;
     backoff_init(&self->backoff, RETRY_BASE_MS, RETRY_CAP_MS, randombytes_random());
+    init_guard(self);
     return self;
 }
 
@@ -68,7 +85,8 @@ void redis_loop_close(struct redis_loop **loop)
         return;
     self->is_outage_told = true; /* it is our own doing */
     lose(self, "closing");
-    settle_loss(self, 0);
+    settle_loss(self, self->now_ms);
+    guard_end(&self->guard);
     sodium_memzero(&self->options.address, sizeof(self->options.address));
     free(self);
     *loop = NULL;
@@ -93,6 +111,8 @@ static void flush(struct redis_loop *self)
 
 void redis_loop_turn(struct redis_loop *loop, int64_t now_ms)
 {
+    loop->now_ms = now_ms;
+    (void)guard_step(&loop->guard, now_ms);
     settle_loss(loop, now_ms);
     if (loop->state == WAITING && now_ms >= loop->due_ms)
         resolve(loop, now_ms);
@@ -283,13 +303,14 @@ static void on_greeted(redisAsyncContext *context, void *reply, void *ctx)
     if (ctx == NULL)
         return;
     self->state = UP;
+    guard_reconnected(&self->guard, self->now_ms);
     self->is_outage_told = false;
     backoff_reset(&self->backoff);
     log_info("redis_connected", "host=%s port=%d", self->options.address.host,
              self->options.address.port);
 }
 
-bool redis_loop_begin(struct redis_loop *loop, struct error *err)
+bool redis_loop_begin(struct redis_loop *loop, int64_t now_ms, struct error *err)
 {
     const char *argv[] = {"MULTI"};
     const size_t sizes[] = {5};
@@ -298,9 +319,13 @@ bool redis_loop_begin(struct redis_loop *loop, struct error *err)
         return error_set(err, ERROR_UNAVAILABLE, "redis: not connected");
     if (loop->pending >= loop->options.pending_max)
         return error_set(err, ERROR_LIMIT, "redis: %zu transactions wait", loop->pending);
-    if (!redis_loop_command(loop, 1, argv, sizes))
-        return error_set(err, ERROR_UNAVAILABLE, "redis: the connection has broken");
-    return true;
+    loop->now_ms = now_ms;
+    if (!guard_allow(&loop->guard, now_ms, &loop->permit))
+        return error_set(err, ERROR_UNAVAILABLE, "redis: its breaker is open");
+    if (redis_loop_command(loop, 1, argv, sizes))
+        return true;
+    guard_report(&loop->guard, &loop->permit, BREAKER_FAILURE, now_ms);
+    return error_set(err, ERROR_UNAVAILABLE, "redis: the connection has broken");
 }
 
 bool redis_loop_command(void *loop, int argc, const char **argv, const size_t *sizes)
@@ -313,6 +338,7 @@ bool redis_loop_command(void *loop, int argc, const char **argv, const size_t *s
 
 void redis_loop_commit(struct redis_loop *loop, struct redis_batch *batch, int64_t now_ms)
 {
+    batch->permit = loop->permit;
     batch->deadline_ms = now_ms + loop->options.batch_ms;
     batch->next = NULL;
     *loop->tail = batch;
@@ -345,6 +371,9 @@ static void on_executed(redisAsyncContext *context, void *reply, void *ctx)
         return; /* lost: settle_loss tells all of them at the end of the turn */
     batch = take_head(self);
     assert(batch == ctx); /* Redis answers in order */
+    guard_report(&self->guard, &batch->permit,
+                 answer->type == REDIS_REPLY_ARRAY ? BREAKER_SUCCESS : BREAKER_FAILURE,
+                 clock_now_ms());
     if (answer->type == REDIS_REPLY_ARRAY) {
         batch->done(batch->ctx, answer->element, answer->elements, &err);
         return;
@@ -389,6 +418,15 @@ static void lose(struct redis_loop *self, const char *why)
     redisAsyncFree(context);
 }
 
+/* A try to connect is an attempt, too, if the breaker has one to give. */
+static void note_unreachable(struct redis_loop *self, int64_t now_ms)
+{
+    struct breaker_permit permit;
+
+    if (breaker_allow(&self->guard.breaker, now_ms, &permit))
+        guard_report(&self->guard, &permit, BREAKER_CONNECT_FAILURE, now_ms);
+}
+
 /* The one place where waiting transactions fail, outside of any callback of hiredis's. */
 static void settle_loss(struct redis_loop *self, int64_t now_ms)
 {
@@ -398,6 +436,8 @@ static void settle_loss(struct redis_loop *self, int64_t now_ms)
         return;
     if (self->context != NULL) /* a command could not be queued */
         lose(self, "no memory");
+    if (self->state != UP)
+        note_unreachable(self, now_ms);
     self->is_lost = false;
     self->why = (struct error){0};
     self->state = WAITING;
@@ -408,6 +448,7 @@ static void settle_loss(struct redis_loop *self, int64_t now_ms)
     while (self->head != NULL) {
         struct redis_batch *batch = take_head(self);
 
+        guard_report(&self->guard, &batch->permit, BREAKER_FAILURE, now_ms);
         batch->done(batch->ctx, NULL, 0, &why);
     }
 }

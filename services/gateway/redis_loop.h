@@ -10,14 +10,18 @@
  *      '-- jittered backoff: refused, lost, or a deadline has passed -'
  *
  * Units:   now_ms is monotonic and passed in; deadlines are seen at the end of a turn.
- * Errors:  ERROR_UNAVAILABLE when there is no connection or no answer in batch_ms, ERROR_LIMIT when
- *          pending_max transactions wait. A transaction that was begun always comes back.
- * Memory:  struct redis_batch is the caller's, and must live until its callback.
+ *          A transaction is one attempt of the breaker: an outage costs few of them their deadline,
+ *          and the others are told at once.
+ *
+ * Errors:  ERROR_UNAVAILABLE when there is no connection or no answer in batch_ms, or the breaker
+ *          is open; ERROR_LIMIT when pending_max transactions wait. A transaction that was begun
+ * always comes back. Memory:  struct redis_batch is the caller's, and must live until its callback.
  * Threads: the loop's.
  */
 #pragma once
 
 #include "base/error.h"
+#include "clients/guard.h"
 #include "clients/redis.h"
 
 #include <h2o.h>
@@ -30,6 +34,8 @@ struct redis_loop_options {
     struct redis_address address;
     int connect_ms; /* name, connection and greeting together */
     int batch_ms;
+    int slow_ms; /* a transaction over this is slow for the breaker */
+    unsigned thread;
     size_t pending_max;
 };
 
@@ -41,6 +47,7 @@ struct redis_batch {
     redis_batch_fn done;
     void *ctx;
     /* private to redis_loop.c */
+    struct breaker_permit permit;
     int64_t deadline_ms;
     struct redis_batch *next;
 };
@@ -54,7 +61,8 @@ void redis_loop_close(struct redis_loop **loop);
 void redis_loop_turn(struct redis_loop *loop, int64_t now_ms);
 bool redis_loop_is_up(const struct redis_loop *loop);
 
-MUST_CHECK bool redis_loop_begin(struct redis_loop *loop, struct error *err);
+/* True: commands follow, then a commit, all before the loop turns. */
+MUST_CHECK bool redis_loop_begin(struct redis_loop *loop, int64_t now_ms, struct error *err);
 /* A counters_emit_fn: loop is the ctx. False: the connection has just broken; commit all the same,
  * the callback tells. */
 bool redis_loop_command(void *loop, int argc, const char **argv, const size_t *sizes);

@@ -2,7 +2,7 @@
 
 #include "base/auto.h"
 #include "base/backoff.h"
-#include "base/breaker.h"
+#include "clients/guard.h"
 #include "inbox.h"
 #include "replay_wire.h"
 #include "runtime/clock.h"
@@ -34,7 +34,7 @@ struct replayer {
     struct stopper stopper;
     /* The thread's own from here on. */
     struct replay_wire *wire;
-    struct breaker breaker;
+    struct guard guard;
     struct backoff backoff; /* of stores that cannot be claimed from or settled */
     struct kept_rows *rows;
     bool was_connected;
@@ -55,22 +55,14 @@ static void publish(struct replayer *self, const struct breaker_permit *permit,
                     struct replay_tally *tally);
 static bool settle(struct replayer *self, const struct replay_source *source);
 
-static void on_breaker_change(void *ctx, const struct breaker_change *change)
+static void init_guard(struct replayer *self)
 {
-    (void)ctx;
-    log_warn("breaker_changed", "dependency=nats_replay from=%s to=%s reason=%s",
-             breaker_state_name(change->from), breaker_state_name(change->to),
-             breaker_reason_name(change->reason));
-}
+    struct guard_options guard = {
+        .dependency = GUARD_NATS, .what = "replay", .breaker = breaker_default_options()};
 
-static void init_breaker(struct replayer *self)
-{
-    struct breaker_options limits = breaker_default_options();
-
-    limits.slow_ms = REPLAY_ROUND_MS;
-    limits.permit_ms = PERMIT_MS;
-    breaker_init(&self->breaker, &limits, (uint64_t)clock_now_us(), clock_now_ms(),
-                 on_breaker_change, self);
+    guard.breaker.slow_ms = REPLAY_ROUND_MS;
+    guard.breaker.permit_ms = PERMIT_MS;
+    guard_init(&self->guard, &guard, (uint64_t)clock_now_us(), clock_now_ms());
 }
 
 struct replayer *replayer_open(const struct replayer_options *options, struct error *err)
@@ -91,7 +83,7 @@ struct replayer *replayer_open(const struct replayer_options *options, struct er
     }
     self->options = *options;
     self->payload_max = PAYLOAD_UNKNOWN;
-    init_breaker(self);
+    init_guard(self);
     backoff_init(&self->backoff, FAILED_BASE_MS, FAILED_CAP_MS, (uint64_t)clock_now_us());
     self->wire = replay_wire_open(&bus, REPLAY_ACK_MS, err);
     if (self->wire == NULL)
@@ -115,6 +107,7 @@ void replayer_close(struct replayer **replayer)
     if (self->has_thread)
         pthread_join(self->thread, NULL);
     replay_wire_close(&self->wire);
+    guard_end(&self->guard);
     stopper_free(&self->stopper);
     free(self->rows);
     free(self);
@@ -147,10 +140,11 @@ static int64_t step(struct replayer *self)
     int64_t wait_ms = REPLAY_IDLE_MS;
     size_t count;
 
+    (void)guard_step(&self->guard, clock_now_ms());
     look_around(self, clock_now_ms());
     if (!replay_wire_is_connected(self->wire)) { /* as early as possible, not with the first row */
         if (reach(self, &permit))
-            breaker_report(&self->breaker, &permit, BREAKER_SUCCESS, clock_now_ms());
+            guard_report(&self->guard, &permit, BREAKER_SUCCESS, clock_now_ms());
         return REPLAY_IDLE_MS;
     }
     count = spool_sources(self->options.spool, sources);
@@ -170,7 +164,7 @@ static void look_around(struct replayer *self, int64_t now_ms)
     bool is_connected = replay_wire_is_connected(self->wire);
 
     if (is_connected && !self->was_connected)
-        breaker_reconnected(&self->breaker, now_ms);
+        guard_reconnected(&self->guard, now_ms);
     self->was_connected = is_connected;
     spool_tend(self->options.spool, now_ms);
     inbox_look(self->options.inbox, self->payload_max, now_ms);
@@ -185,10 +179,10 @@ static bool reach(struct replayer *self, struct breaker_permit *out_permit)
 {
     struct error err;
 
-    if (!breaker_allow(&self->breaker, clock_now_ms(), out_permit))
+    if (!guard_allow(&self->guard, clock_now_ms(), out_permit))
         return false;
     if (!replay_wire_connect(self->wire, &err)) {
-        breaker_report(&self->breaker, out_permit, BREAKER_CONNECT_FAILURE, clock_now_ms());
+        guard_report(&self->guard, out_permit, BREAKER_CONNECT_FAILURE, clock_now_ms());
         report_failure(self, "nats", &err);
         return false;
     }
@@ -199,7 +193,7 @@ static bool reach(struct replayer *self, struct breaker_permit *out_permit)
 static struct kept_limits limits_now(const struct replayer *self, int64_t now_ms)
 {
     struct kept_limits limits = {
-        .rows_max = breaker_batch_limit(&self->breaker, REPLAY_ROUND_ROWS),
+        .rows_max = breaker_batch_limit(&self->guard.breaker, REPLAY_ROUND_ROWS),
         .bytes_max = REPLAY_ROUND_BYTES,
         .events_max = (uint64_t)self->options.events_per_s / ROUNDS_A_SECOND,
         .payload_max = self->payload_max,
@@ -243,13 +237,13 @@ static int64_t run_round(struct replayer *self, const struct replay_source *sour
         return REPLAY_IDLE_MS;
     limits = limits_now(self, began_ms);
     if (!source->claim(source->ctx, &limits, self->rows, &err)) {
-        breaker_cancel(&self->breaker, &permit, clock_now_ms());
+        breaker_cancel(&self->guard.breaker, &permit, clock_now_ms());
         kept_rows_reset(self->rows);
         report_failure(self, source->name, &err);
         return backoff_next_ms(&self->backoff);
     }
     if (self->rows->count == 0) {
-        breaker_cancel(&self->breaker, &permit, clock_now_ms());
+        breaker_cancel(&self->guard.breaker, &permit, clock_now_ms());
         return REPLAY_IDLE_MS;
     }
     publish(self, &permit, &tally);
@@ -281,9 +275,9 @@ static void publish(struct replayer *self, const struct breaker_permit *permit,
     else if (tally->stored > 0)
         self->last_failure[0] = '\0';
     if (is_sent && tally->sent == 0)
-        breaker_cancel(&self->breaker, permit, now_ms);
+        breaker_cancel(&self->guard.breaker, permit, now_ms);
     else
-        breaker_report(&self->breaker, permit, is_sent ? judge(tally) : BREAKER_FAILURE, now_ms);
+        guard_report(&self->guard, permit, is_sent ? judge(tally) : BREAKER_FAILURE, now_ms);
     if (tally->stored > 0)
         self->is_on_trial = false;
     if (tally->blocked_partitions != 0)

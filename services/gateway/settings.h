@@ -48,6 +48,7 @@ struct settings {
 
     char *legacy_analytics;
     int64_t query_cache_ms, board_cache_ms, query_deadline_ms, stale_after_ms;
+    int64_t redis_slow_ms, pg_slow_ms;
 
     /* Read off the strings above by settings_resolve. */
     enum ip_storage ip_keep;
