@@ -1,8 +1,9 @@
 /*
  * batch.h — events on their way to the stream, and who waits for them
  *
- * A batch belongs to one stop at a time: its lane (growing, then queued), then the publisher until
- * it is settled, then its lane again, which answers and puts it back into the pool.
+ * A batch belongs to one stop at a time: its lane (growing, then queued), then the publisher, then,
+ * if the stream did not take it, the keeper, then its lane again, which answers and puts it back
+ * into the pool. A batch without events is a heartbeat: it only carries what its header tells.
  *
  * Memory:  batches come from a pool of one thread; bytes and tickets are allocated once per batch
  *          and used again. Pages that no event ever touched cost nothing.
@@ -12,6 +13,7 @@
 #pragma once
 
 #include "event/codec.h"
+#include "keep_line.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,9 +22,20 @@ enum { BATCH_EVENTS_MAX = 4096 };
 
 enum batch_outcome {
     BATCH_STORED,      /* on the stream: 202 */
-    BATCH_UNAVAILABLE, /* no proof that it is: 503 */
+    BATCH_KEPT,        /* in the spool or the inbox: 202 */
+    BATCH_UNAVAILABLE, /* no proof that it is anywhere: 503 */
     BATCH_OUTCOME_COUNT,
 };
+
+/* 202 or not. */
+static inline bool batch_is_promised(enum batch_outcome outcome)
+{
+    return outcome != BATCH_UNAVAILABLE;
+}
+
+enum keep_stop { KEEP_SPOOL, KEEP_INBOX, KEEP_STOP_COUNT };
+
+struct keeper;
 
 struct batch;
 struct ticket;
@@ -37,6 +50,16 @@ struct ticket {
     size_t index;        /* of the event in the batch */
 };
 
+/* A batch's stay at one line of keeping. */
+struct stay {
+    struct keep_job job; /* first: the line gives it back */
+    struct keeper *keeper;
+    struct batch *batch;
+    struct stay *next_done;
+    enum error_kind result; /* of a job that has come back */
+    bool was_asked, is_out; /* is_out: the line has it */
+};
+
 struct batch {
     struct batch *next; /* in the pool or in a lane's queue */
     uint32_t partition;
@@ -44,12 +67,18 @@ struct batch {
     uint8_t *bytes;
     struct ticket **tickets; /* [count]; NULL: nobody waits any more */
     uint32_t by_type[EVENT_TYPE_COUNT];
-    int64_t deadline_ms; /* monotonic; 0: not set yet */
-    uint64_t number;     /* 0: not sent yet */
+    int64_t stream_until_ms; /* monotonic: then the stream has had its time; 0: not set yet */
+    int64_t deadline_ms;     /* monotonic: the verdict is due */
+    uint64_t number;         /* 0: handed to nobody yet */
     /* The publisher's, from its first try on. */
     uint32_t attempt_k; /* last part of Nats-Msg-Id: grows with each explicit refusal */
     uint32_t tries;
+    bool is_retry_paid;        /* from the breaker's budget */
     int64_t sent_ms, retry_ms; /* monotonic: the first try; when the next one is due */
+    /* The keeper's. */
+    struct stay stays[KEEP_STOP_COUNT];
+    struct batch *previous; /* next and previous link what is at the keeper */
+    bool has_verdict;
 };
 
 struct batch_pool {

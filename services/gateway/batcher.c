@@ -1,6 +1,8 @@
 #include "batcher.h"
 
 #include "base/auto.h"
+#include "keeper.h"
+#include "ledger.h"
 #include "metrics.h"
 #include "publisher.h"
 
@@ -9,23 +11,27 @@
 /* The server counts a message's headers into its max_payload. */
 enum { MESSAGE_HEADERS_MAX = 512 };
 
+/* Why a batch goes to the keeper; index of hand_on_names. */
+enum hand_on { HAND_ON_AWAY, HAND_ON_WAITED, HAND_ON_LATE, HAND_ON_REFUSED, HAND_ON_CUT };
+
 struct lane {
     struct batch *growing;
     struct batch *queue_head, **queue_tail; /* closed, oldest first */
     size_t queue_bytes;
-    size_t inflight;
-    uint64_t last_number;
-    uint64_t accepted;
-    uint64_t *numbers; /* [inflight_max] of the batches in flight; 0: free */
+    size_t inflight; /* at the publisher */
+    size_t keeping;  /* at the keeper, without a verdict */
+    struct ledger *ledger;
+    int64_t told_ms; /* the stream was last told something; or a heartbeat was last thought of */
 };
 
 struct batcher {
     struct batcher_options options;
     struct publisher *publisher; /* borrowed */
+    struct keeper *keeper;       /* borrowed */
     struct batch_pool pool;
     size_t bytes_max; /* of a batch now: the server may take less than the pool's batches hold */
     size_t queued_bytes;
-    uint64_t *numbers; /* of all lanes */
+    size_t unsettled; /* batches without a verdict */
     struct lane lanes[];
 };
 
@@ -34,13 +40,19 @@ static bool close_growing(struct batcher *self, struct lane *lane);
 static void stamp_deadlines(struct batcher *self, struct lane *lane, int64_t now_ms);
 static void send_lane(struct batcher *self, struct lane *lane, int64_t now_ms, int64_t at_ms);
 static struct batch *take_next(struct batcher *self, struct lane *lane);
+static void give_number(struct batcher *self, struct lane *lane, struct batch *batch,
+                        bool is_for_stream, int64_t at_ms);
 static void send(struct batcher *self, struct lane *lane, struct batch *batch, int64_t now_ms,
                  int64_t at_ms);
-static void on_published(void *ctx, struct batch *batch, enum batch_outcome outcome);
+static void on_published(void *ctx, struct batch *batch, enum publish_end end, int64_t now_ms);
+static void hand_on(struct batcher *self, struct batch *batch, enum hand_on why, int64_t now_ms);
+static void on_kept(void *ctx, struct batch *batch, enum batch_outcome outcome);
 static void settle(struct batcher *self, struct batch *batch, enum batch_outcome outcome);
+static void on_released(void *ctx, struct batch *batch);
+static void finish(struct batcher *self, struct batch *batch, enum batch_outcome outcome);
 
 struct batcher *batcher_new(const struct batcher_options *options, struct publisher *publisher,
-                            struct error *err)
+                            struct keeper *keeper, struct error *err)
 {
     AUTO(batcher_free)
     struct batcher *self = calloc(1, sizeof(*self) + options->partitions * sizeof(struct lane));
@@ -51,18 +63,20 @@ struct batcher *batcher_new(const struct batcher_options *options, struct publis
     }
     self->options = *options;
     self->publisher = publisher;
+    self->keeper = keeper;
     self->bytes_max = options->batch_bytes;
     batch_pool_init(&self->pool, options->batch_bytes);
-    self->numbers = calloc(options->partitions * options->inflight_max, sizeof(*self->numbers));
-    if (self->numbers == NULL) {
-        (void)error_set(err, ERROR_LIMIT, "batcher: no memory for %u lanes", options->partitions);
-        return NULL;
-    }
     for (uint32_t i = 0; i < options->partitions; i++) {
         self->lanes[i].queue_tail = &self->lanes[i].queue_head;
-        self->lanes[i].numbers = self->numbers + i * options->inflight_max;
+        self->lanes[i].ledger = ledger_new();
+        if (self->lanes[i].ledger == NULL) {
+            (void)error_set(err, ERROR_LIMIT, "batcher: no memory for %u ledgers",
+                            options->partitions);
+            return NULL;
+        }
     }
     publisher_on_done(publisher, on_published, self);
+    keeper_on(keeper, &(struct keeper_events){self, on_kept, on_released});
     return TAKE(self);
 }
 
@@ -72,17 +86,17 @@ void batcher_free(struct batcher **batcher)
 
     if (self == NULL)
         return;
-    if (self->publisher != NULL)
-        publisher_abandon(self->publisher);
-    for (uint32_t i = 0; self->numbers != NULL && i < self->options.partitions; i++) {
+    for (uint32_t i = 0; i < self->options.partitions; i++) {
         struct lane *lane = &self->lanes[i];
         struct batch *batch;
 
-        while ((batch = take_next(self, lane)) != NULL)
+        while (lane->queue_tail != NULL && (batch = take_next(self, lane)) != NULL) {
             settle(self, batch, BATCH_UNAVAILABLE);
+            batch_pool_return(&self->pool, batch);
+        }
+        ledger_free(&lane->ledger);
     }
     batch_pool_free(&self->pool);
-    free(self->numbers);
     free(self);
     *batcher = NULL;
 }
@@ -93,16 +107,16 @@ bool batcher_add(struct batcher *self, const struct event *event, struct ticket 
     uint32_t partition = event_partition(event->ad_id, event->ad_id_size, self->options.partitions);
     struct lane *lane = &self->lanes[partition];
 
-    if (publisher_is_lost(self->publisher))
-        return error_set(err, ERROR_UNAVAILABLE, "the event stream cannot be reached");
     if (lane->growing != NULL && batch_add(lane->growing, self->bytes_max, event, ticket))
         return true;
     if (!close_growing(self, lane))
-        return error_set(err, ERROR_LIMIT, "too many events wait for the event stream");
+        return error_set(err, ERROR_LIMIT, "too many events wait to be kept");
     lane->growing = batch_pool_take(&self->pool, partition);
-    if (lane->growing == NULL || !batch_add(lane->growing, self->bytes_max, event, ticket))
+    if (lane->growing == NULL)
         return error_set(err, ERROR_LIMIT, "no memory for another batch");
-    return true;
+    self->unsettled++;
+    return batch_add(lane->growing, self->bytes_max, event, ticket) ||
+           error_set(err, ERROR_LIMIT, "no room for an event in a batch");
 }
 
 /* False: the queue has no room. */
@@ -124,7 +138,7 @@ static bool close_growing(struct batcher *self, struct lane *lane)
 
 void batcher_flush(struct batcher *self, int64_t now_ms, int64_t at_ms)
 {
-    if (self->pool.out_count == 0)
+    if (self->unsettled == 0)
         return;
     for (uint32_t i = 0; i < self->options.partitions; i++) {
         stamp_deadlines(self, &self->lanes[i], now_ms);
@@ -132,28 +146,48 @@ void batcher_flush(struct batcher *self, int64_t now_ms, int64_t at_ms)
     }
 }
 
+static void stamp(const struct batcher *self, struct batch *batch, int64_t now_ms)
+{
+    batch->stream_until_ms = now_ms + self->options.stream_ms;
+    batch->deadline_ms = now_ms + self->options.verdict_ms;
+}
+
 /* The clock is read once a turn, after the handlers: a batch's time starts at its first turn's end.
  * Queued batches were closed since the last turn, newest last, so unstamped ones are at the tail.
  */
 static void stamp_deadlines(struct batcher *self, struct lane *lane, int64_t now_ms)
 {
-    int64_t deadline_ms = now_ms + self->options.deadline_ms;
-
     if (lane->growing != NULL && lane->growing->deadline_ms == 0)
-        lane->growing->deadline_ms = deadline_ms;
+        stamp(self, lane->growing, now_ms);
     for (struct batch *batch = lane->queue_head; batch != NULL; batch = batch->next) {
         if (batch->deadline_ms == 0)
-            batch->deadline_ms = deadline_ms;
+            stamp(self, batch, now_ms);
     }
+}
+
+static bool has_batch(const struct lane *lane)
+{
+    return lane->queue_head != NULL || lane->growing != NULL;
 }
 
 static void send_lane(struct batcher *self, struct lane *lane, int64_t now_ms, int64_t at_ms)
 {
-    struct batch *batch;
+    while (has_batch(lane) && ledger_has_room(lane->ledger, false)) {
+        bool has_place = lane->inflight < self->options.inflight_max;
+        enum publisher_answer answer = publisher_ask(self->publisher, has_place, now_ms);
+        struct batch *batch;
 
-    while (lane->inflight < self->options.inflight_max && publisher_is_up(self->publisher) &&
-           (batch = take_next(self, lane)) != NULL)
-        send(self, lane, batch, now_ms, at_ms);
+        if (answer == PUBLISHER_WAITS ||
+            (answer == PUBLISHER_IS_AWAY && lane->keeping >= LANE_KEEPING_MAX))
+            return;
+        batch = take_next(self, lane);
+        if (answer == PUBLISHER_TAKES) {
+            send(self, lane, batch, now_ms, at_ms);
+        } else {
+            give_number(self, lane, batch, false, at_ms);
+            hand_on(self, batch, HAND_ON_AWAY, now_ms);
+        }
+    }
 }
 
 /* The oldest batch of the lane that was not sent yet. */
@@ -172,87 +206,199 @@ static struct batch *take_next(struct batcher *self, struct lane *lane)
     return batch;
 }
 
-static uint64_t settled_below(const struct batcher *self, const struct lane *lane)
-{
-    uint64_t lowest = lane->last_number + 1;
-
-    for (size_t i = 0; i < self->options.inflight_max; i++) {
-        if (lane->numbers[i] != 0 && lane->numbers[i] < lowest)
-            lowest = lane->numbers[i];
-    }
-    return lowest;
-}
-
-static void replace_number(struct batcher *self, struct lane *lane, uint64_t from, uint64_t to)
-{
-    for (size_t i = 0; i < self->options.inflight_max; i++) {
-        if (lane->numbers[i] == from) {
-            lane->numbers[i] = to;
-            return;
-        }
-    }
-}
-
-static void send(struct batcher *self, struct lane *lane, struct batch *batch, int64_t now_ms,
-                 int64_t at_ms)
+static void give_number(struct batcher *self, struct lane *lane, struct batch *batch,
+                        bool is_for_stream, int64_t at_ms)
 {
     struct codec_header header = {
         .thread = self->options.thread,
         .partition = batch->partition,
         .sent_at_ms = at_ms,
-        .settled_below = settled_below(self, lane),
-        .accepted = lane->accepted,
     };
 
     memcpy(header.gateway_id, self->options.gateway_id, sizeof(header.gateway_id));
-    header.batch_no = ++lane->last_number;
+    ledger_open_number(lane->ledger, (uint32_t)batch->count, is_for_stream, &header);
     batch->number = header.batch_no;
     batch->size_bytes += codec_append_header(batch->bytes + batch->size_bytes, &header);
-    replace_number(self, lane, 0, batch->number);
+}
+
+static void send(struct batcher *self, struct lane *lane, struct batch *batch, int64_t now_ms,
+                 int64_t at_ms)
+{
+    give_number(self, lane, batch, true, at_ms);
+    lane->told_ms = now_ms;
     lane->inflight++;
     publisher_send(self->publisher, batch, now_ms);
 }
 
-static void on_published(void *ctx, struct batch *batch, enum batch_outcome outcome)
+static void on_published(void *ctx, struct batch *batch, enum publish_end end, int64_t now_ms)
 {
     struct batcher *self = ctx;
-    struct lane *lane = &self->lanes[batch->partition];
 
-    lane->inflight--;
-    replace_number(self, lane, batch->number, 0);
-    if (outcome == BATCH_STORED)
-        lane->accepted += batch->count;
+    self->lanes[batch->partition].inflight--;
+    switch (end) {
+    case PUBLISH_STORED:
+        finish(self, batch, BATCH_STORED);
+        return;
+    case PUBLISH_IMPOSSIBLE: /* no replay could publish it either */
+        finish(self, batch, BATCH_UNAVAILABLE);
+        return;
+    case PUBLISH_LATE:
+        hand_on(self, batch, HAND_ON_LATE, now_ms);
+        return;
+    case PUBLISH_REFUSED:
+        hand_on(self, batch, HAND_ON_REFUSED, now_ms);
+        return;
+    case PUBLISH_CUT:
+        hand_on(self, batch, HAND_ON_CUT, now_ms);
+        return;
+    }
+}
+
+/* A heartbeat promises nothing to anybody: it is not worth keeping. */
+static void hand_on(struct batcher *self, struct batch *batch, enum hand_on why, int64_t now_ms)
+{
+    if (batch->count == 0) {
+        finish(self, batch, BATCH_UNAVAILABLE);
+        return;
+    }
+    gateway_count_by(GATEWAY_batches_handed_on_total, why, 1);
+    self->lanes[batch->partition].keeping++;
+    keeper_keep(self->keeper, batch, now_ms);
+}
+
+static void on_kept(void *ctx, struct batch *batch, enum batch_outcome outcome)
+{
+    struct batcher *self = ctx;
+
+    self->lanes[batch->partition].keeping--;
     settle(self, batch, outcome);
 }
 
 static void settle(struct batcher *self, struct batch *batch, enum batch_outcome outcome)
 {
+    static const enum ledger_fate fates[BATCH_OUTCOME_COUNT] = {
+        [BATCH_STORED] = LEDGER_STORED,
+        [BATCH_KEPT] = LEDGER_SPOOLED,
+        [BATCH_UNAVAILABLE] = LEDGER_ABANDONED,
+    };
+
+    self->unsettled--;
+    if (batch->number != 0)
+        ledger_settle(self->lanes[batch->partition].ledger, batch->number, fates[outcome]);
+    if (batch->count == 0) {
+        gateway_count_by(GATEWAY_heartbeats_total, outcome == BATCH_STORED ? 0 : 1, 1);
+        return;
+    }
+    if (batch->number != 0 && outcome == BATCH_UNAVAILABLE)
+        gateway_count(GATEWAY_batches_abandoned_total, 1);
     gateway_observe(GATEWAY_batch_events, (double)batch->count);
-    for (size_t type = 0; outcome == BATCH_STORED && type < EVENT_TYPE_COUNT; type++) {
+    for (size_t type = 0; batch_is_promised(outcome) && type < EVENT_TYPE_COUNT; type++) {
         if (batch->by_type[type] > 0)
             gateway_count_by(GATEWAY_events_accepted_total, type, batch->by_type[type]);
     }
     batch_tell(batch, outcome);
+}
+
+static void on_released(void *ctx, struct batch *batch)
+{
+    struct batcher *self = ctx;
+
     batch_pool_return(&self->pool, batch);
 }
 
-/* A lane's batches are in the order of their deadlines, the growing one last. */
-static void expire_lane(struct batcher *self, struct lane *lane, int64_t now_ms)
+/* Of a batch that nobody else has. */
+static void finish(struct batcher *self, struct batch *batch, enum batch_outcome outcome)
+{
+    settle(self, batch, outcome);
+    batch_pool_return(&self->pool, batch);
+}
+
+/* A lane's batches are in the order of their deadlines, the growing one last. One that has waited
+ * for the stream's whole time goes to the keeper; without room in the ledger it has no number to go
+ * under, and waits for its verdict. */
+static void expire_lane(struct batcher *self, struct lane *lane, int64_t now_ms, int64_t at_ms)
 {
     for (;;) {
         struct batch *oldest = lane->queue_head != NULL ? lane->queue_head : lane->growing;
 
-        if (oldest == NULL || oldest->deadline_ms == 0 || oldest->deadline_ms > now_ms)
+        if (oldest == NULL || oldest->deadline_ms == 0 || oldest->stream_until_ms > now_ms)
             return;
-        gateway_count(GATEWAY_batches_expired_total, 1);
-        settle(self, take_next(self, lane), BATCH_UNAVAILABLE);
+        if (ledger_has_room(lane->ledger, false)) {
+            give_number(self, lane, take_next(self, lane), false, at_ms);
+            hand_on(self, oldest, HAND_ON_WAITED, now_ms);
+        } else if (oldest->deadline_ms <= now_ms) {
+            gateway_count(GATEWAY_batches_expired_total, 1);
+            finish(self, take_next(self, lane), BATCH_UNAVAILABLE);
+        } else {
+            return;
+        }
     }
 }
 
-void batcher_tick(struct batcher *self, int64_t now_ms)
+/* False: nobody would hear it now. */
+static bool send_heartbeat(struct batcher *self, uint32_t partition, int64_t now_ms, int64_t at_ms)
 {
-    for (uint32_t i = 0; self->pool.out_count > 0 && i < self->options.partitions; i++)
-        expire_lane(self, &self->lanes[i], now_ms);
+    struct lane *lane = &self->lanes[partition];
+    struct batch *batch;
+
+    if (lane->inflight > 0 || !ledger_has_room(lane->ledger, true) ||
+        publisher_ask(self->publisher, true, now_ms) != PUBLISHER_TAKES)
+        return false;
+    batch = batch_pool_take(&self->pool, partition);
+    if (batch == NULL) {
+        publisher_decline(self->publisher, now_ms);
+        return false;
+    }
+    self->unsettled++;
+    stamp(self, batch, now_ms);
+    send(self, lane, batch, now_ms, at_ms);
+    return true;
+}
+
+/* Without traffic the breaker would stay half-open for ever: then the first lane tries it. */
+static void beat_lane(struct batcher *self, uint32_t partition, int64_t now_ms, int64_t at_ms)
+{
+    struct lane *lane = &self->lanes[partition];
+    bool is_trial = partition == 0 && publisher_wants_trial(self->publisher);
+    int64_t wait_ms = is_trial ? HEARTBEAT_RETRY_MS : HEARTBEAT_MS;
+
+    if (now_ms - lane->told_ms < wait_ms || !(is_trial || ledger_has_news(lane->ledger)))
+        return;
+    if (!send_heartbeat(self, partition, now_ms, at_ms))
+        lane->told_ms = now_ms - wait_ms + HEARTBEAT_RETRY_MS;
+}
+
+void batcher_tick(struct batcher *self, int64_t now_ms, int64_t at_ms)
+{
+    for (uint32_t i = 0; i < self->options.partitions; i++) {
+        if (self->unsettled > 0)
+            expire_lane(self, &self->lanes[i], now_ms, at_ms);
+        beat_lane(self, i, now_ms, at_ms);
+    }
+}
+
+void batcher_farewell(struct batcher *self, int64_t now_ms, int64_t at_ms)
+{
+    for (uint32_t i = 0; i < self->options.partitions; i++) {
+        if (ledger_has_news(self->lanes[i].ledger))
+            (void)send_heartbeat(self, i, now_ms, at_ms);
+    }
+}
+
+void batcher_hand_over(struct batcher *self, int64_t now_ms, int64_t at_ms)
+{
+    publisher_abandon(self->publisher, now_ms);
+    for (uint32_t i = 0; i < self->options.partitions; i++) {
+        struct lane *lane = &self->lanes[i];
+
+        stamp_deadlines(self, lane, now_ms);
+        while (has_batch(lane) && ledger_has_room(lane->ledger, false)) {
+            struct batch *batch = take_next(self, lane);
+
+            give_number(self, lane, batch, false, at_ms);
+            hand_on(self, batch, HAND_ON_CUT, now_ms);
+        }
+    }
 }
 
 void batcher_set_payload_max(struct batcher *self, size_t payload_max)
@@ -266,10 +412,19 @@ void batcher_set_payload_max(struct batcher *self, size_t payload_max)
 
 bool batcher_is_idle(const struct batcher *self)
 {
-    return self->pool.out_count == 0;
+    return self->unsettled == 0;
 }
 
 size_t batcher_queued_bytes(const struct batcher *self)
 {
     return self->queued_bytes;
+}
+
+size_t batcher_ranges(const struct batcher *self)
+{
+    size_t ranges = 0;
+
+    for (uint32_t i = 0; i < self->options.partitions; i++)
+        ranges += ledger_ranges(self->lanes[i].ledger);
+    return ranges;
 }

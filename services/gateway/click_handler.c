@@ -151,7 +151,7 @@ static void on_settled(struct ticket *ticket, enum batch_outcome outcome)
     struct click *click = H2O_STRUCT_FROM_MEMBER(struct click, ticket, ticket);
 
     socket_hold_end(&click->hold);
-    if (outcome != BATCH_STORED)
+    if (!batch_is_promised(outcome))
         refuse(click->req, FAULT_UNAVAILABLE);
     else if (click->receipt->head != NULL)
         respond_json(click->req, click->receipt->status, click->body);

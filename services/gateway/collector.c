@@ -2,18 +2,21 @@
 
 #include "base/auto.h"
 #include "http/server.h"
+#include "keeper.h"
 #include "metrics.h"
 #include "nats_loop.h"
 #include "publisher.h"
+#include "runtime/clock.h"
 #include "runtime/log.h"
 #include "settings.h"
 
 #include <stdio.h>
 
 enum {
-    TICK_MS = 20,       /* how late a retry or a deadline may be */
-    CONNECT_MS = 1000,  /* one try of the dialer */
-    BUFFER_BATCHES = 4, /* batches a lane that may wait for a server that does not read */
+    TICK_MS = 20,          /* how late a retry or a deadline may be */
+    CONNECT_MS = 1000,     /* one try of the dialer */
+    PERMIT_GRACE_MS = 100, /* a trial of the breaker ends by its batch, not by its own deadline */
+    BUFFER_BATCHES = 4,    /* batches a lane that may wait for a server that does not read */
     CONNECTION_NAME_MAX = 48,
 };
 
@@ -22,7 +25,10 @@ struct collector {
     char connection_name[CONNECTION_NAME_MAX];
     struct nats_loop *nats;
     struct publisher *publisher;
+    struct keeper *keeper;
     struct batcher *batcher;
+    h2o_multithread_receiver_t answers; /* wakes the loop for the keeper; carries no message */
+    bool has_answers, has_said_farewell;
     h2o_timeout_t waker;       /* keeps the loop turning while a batch is under way */
     h2o_timeout_entry_t alarm; /* does nothing but end the loop's sleep */
     bool has_waker;
@@ -37,6 +43,20 @@ static void on_unheard(void *ctx);
 static void on_alarm(h2o_timeout_entry_t *alarm)
 {
     (void)alarm; /* the loop is awake, and its turn ends in collector_turn */
+}
+
+static void on_answers(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    (void)receiver; /* the end of this turn asks the keeper */
+    (void)messages;
+}
+
+/* On a thread of the lines. */
+static void on_keeper_wake(void *ctx)
+{
+    struct collector *self = ctx;
+
+    h2o_multithread_send_message(&self->answers, NULL);
 }
 
 static bool open_nats(struct collector *self, struct error *err)
@@ -66,13 +86,30 @@ static bool open_publisher(struct collector *self, struct error *err)
         .thread = (uint32_t)self->options.thread->index,
         .slots_max = (size_t)(settings->inflight_max * settings->partitions),
         .try_ms = settings->publish_try_ms,
-        .lost_ms = settings->publish_deadline_ms,
+        .slow_ms = settings->nats_slow_ms,
+        .permit_ms = settings->publish_deadline_ms + PERMIT_GRACE_MS,
         .on_stream_missing = self->options.on_stream_missing,
         .ctx = self->options.ctx,
     };
 
     self->publisher = publisher_new(&options, self->nats, err);
     return self->publisher != NULL;
+}
+
+static bool open_keeper(struct collector *self, struct error *err)
+{
+    const struct keeper_options options = {
+        .gateway_id = self->options.gateway_id,
+        .thread = (uint32_t)self->options.thread->index,
+        .lines = {[KEEP_SPOOL] = self->options.spool, [KEEP_INBOX] = self->options.inbox},
+        .wake = on_keeper_wake,
+        .ctx = self,
+    };
+
+    h2o_multithread_register_receiver(self->options.thread->h2o.queue, &self->answers, on_answers);
+    self->has_answers = true;
+    self->keeper = keeper_new(&options, err);
+    return self->keeper != NULL;
 }
 
 static bool open_batcher(struct collector *self, struct error *err)
@@ -85,10 +122,11 @@ static bool open_batcher(struct collector *self, struct error *err)
         .inflight_max = (size_t)settings->inflight_max,
         .batch_bytes = (size_t)settings->batch_bytes,
         .queue_bytes = (size_t)settings->lane_queue_bytes,
-        .deadline_ms = settings->publish_deadline_ms,
+        .stream_ms = settings->publish_deadline_ms,
+        .verdict_ms = settings->keep_deadline_ms,
     };
 
-    self->batcher = batcher_new(&options, self->publisher, err);
+    self->batcher = batcher_new(&options, self->publisher, self->keeper, err);
     return self->batcher != NULL;
 }
 
@@ -104,7 +142,8 @@ struct collector *collector_open(const struct collector_options *options, struct
     self->alarm.cb = on_alarm;
     h2o_timeout_init(options->thread->h2o.loop, &self->waker, TICK_MS);
     self->has_waker = true;
-    if (!open_nats(self, err) || !open_publisher(self, err) || !open_batcher(self, err))
+    if (!open_nats(self, err) || !open_publisher(self, err) || !open_keeper(self, err) ||
+        !open_batcher(self, err))
         return NULL;
     return TAKE(self);
 }
@@ -115,6 +154,11 @@ void collector_close(struct collector **collector)
 
     if (self == NULL)
         return;
+    if (self->batcher != NULL)
+        batcher_hand_over(self->batcher, clock_now_ms(), clock_at_ms());
+    keeper_close(&self->keeper); /* its last verdicts go to the batcher */
+    if (self->has_answers)
+        h2o_multithread_unregister_receiver(self->options.thread->h2o.queue, &self->answers);
     batcher_free(&self->batcher);
     nats_loop_close(&self->nats); /* its last report may still reach the publisher */
     publisher_free(&self->publisher);
@@ -172,10 +216,12 @@ void collector_turn(struct collector *self)
     const struct server_thread *thread = self->options.thread;
 
     nats_loop_turn(self->nats);
+    keeper_turn(self->keeper, thread->now_ms);
     if (thread->now_ms - self->ticked_ms >= TICK_MS) {
         self->ticked_ms = thread->now_ms;
         publisher_tick(self->publisher, thread->now_ms);
-        batcher_tick(self->batcher, thread->now_ms);
+        batcher_tick(self->batcher, thread->now_ms, thread->at_ms);
+        keeper_tick(self->keeper, thread->now_ms);
     }
     batcher_flush(self->batcher, thread->now_ms, thread->at_ms);
     nats_loop_flush(self->nats);
@@ -183,12 +229,31 @@ void collector_turn(struct collector *self)
         h2o_timeout_link(thread->h2o.loop, &self->waker, &self->alarm);
 }
 
-bool collector_is_idle(const struct collector *self)
+bool collector_leave(struct collector *self)
 {
+    const struct server_thread *thread = self->options.thread;
+
+    if (!batcher_is_idle(self->batcher))
+        return false;
+    if (!self->has_said_farewell) {
+        self->has_said_farewell = true;
+        batcher_farewell(self->batcher, thread->now_ms, thread->at_ms);
+        nats_loop_flush(self->nats);
+    }
     return batcher_is_idle(self->batcher);
+}
+
+bool collector_is_streaming(const struct collector *self)
+{
+    return publisher_is_well(self->publisher);
 }
 
 size_t collector_queued_bytes(const struct collector *self)
 {
     return batcher_queued_bytes(self->batcher);
+}
+
+size_t collector_ranges(const struct collector *self)
+{
+    return batcher_ranges(self->batcher);
 }

@@ -5,6 +5,7 @@
 #include "catalogue.h"
 #include "clients/bus.h"
 #include "gateway.h"
+#include "keep_lines.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include "runtime/service.h"
@@ -21,6 +22,7 @@ enum {
     IDLE_MS = 1000, /* between two looks afterwards */
     RETRY_BASE_MS = 50,
     RETRY_CAP_MS = 1000,
+    STREAM_WAIT_MS = 3000, /* at a start, before the spool alone is good enough */
 };
 
 struct control {
@@ -158,15 +160,32 @@ static bool has_waited_for_ads(const struct control *self)
     return is_known;
 }
 
+static bool has_stream(const struct control *self)
+{
+    return atomic_load(&self->has_streams) && atomic_load(&self->gateway->loops_connected) >=
+                                                  (int)self->gateway->settings->worker_count;
+}
+
+/* The stream at first; after a while the spool will do. */
+static bool can_keep(const struct control *self)
+{
+    struct service_component spool;
+
+    if (has_stream(self))
+        return true;
+    if (clock_now_ms() - self->started_ms < STREAM_WAIT_MS)
+        return false;
+    spool = keep_lines_describe_spool(self->gateway->keep_lines);
+    return strcmp(spool.state, "down") != 0;
+}
+
 static void prove_ready(struct control *self)
 {
     struct gateway *gateway = self->gateway;
 
     if (service_is_ready(gateway->service) || !service_running(gateway->service))
         return;
-    if (!atomic_load(&self->has_streams) ||
-        atomic_load(&gateway->loops_connected) < (int)gateway->settings->worker_count ||
-        !has_waited_for_ads(self))
+    if (!can_keep(self) || !has_waited_for_ads(self))
         return;
     service_ready(gateway->service);
 }

@@ -2,8 +2,9 @@
  * control.h — what the gateway does beside its loops: streams and readiness
  *
  * Why:     making a stream blocks, so a plain thread does it: at start, and again when a publish
- *          has found none. The same thread says when the gateway is ready: every loop connected,
- *          every stream there, the ads known or waited for long enough.
+ *          has found none. The same thread says when the gateway is ready: events can be kept (on
+ *          the streams, over every loop's connection, or after STREAM_WAIT_MS in the spool) and the
+ *          ads are known or waited for long enough.
  * Errors:  only opening can fail; what the thread cannot do it logs once and tries again.
  * Threads: open and close on one thread, the rest from any.
  */

@@ -150,7 +150,7 @@ static void on_settled(struct ticket *ticket, enum batch_outcome outcome)
     struct bulk_event *event = H2O_STRUCT_FROM_MEMBER(struct bulk_event, ticket, ticket);
     struct bulk *bulk = event->bulk;
 
-    event->is_accepted = outcome == BATCH_STORED;
+    event->is_accepted = batch_is_promised(outcome);
     event->code = FAULT_UNAVAILABLE;
     if (--bulk->waiting == 0) {
         socket_hold_end(&bulk->hold);

@@ -15,6 +15,7 @@
 #include "settings.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     REDIS_CONNECT_MS = 1000,
@@ -28,7 +29,9 @@ static size_t on_components(void *ctx, struct service_component *out, size_t max
 static void on_stream_missing(void *ctx);
 static void on_connected(void *ctx, bool is_connected);
 static void report_redis(struct gateway_thread *self);
+static void report_stream(struct gateway_thread *self);
 static void report_queue(struct gateway_thread *self);
+static void report_ranges(struct gateway_thread *self);
 
 static bool open_query_pool(struct gateway *gateway, struct error *err)
 {
@@ -90,15 +93,18 @@ void gateway_close(struct gateway *gateway)
 static struct service_component describe_nats(const struct gateway *gateway)
 {
     int connected = atomic_load(&gateway->loops_connected);
+    int streaming = atomic_load(&gateway->loops_streaming);
     int loops = (int)gateway->settings->worker_count;
     bool has_streams = control_has_streams(gateway->control);
-    struct service_component nats = {.name = "nats", .state = "up", .is_critical = true};
+    struct service_component nats = {.name = "nats", .state = "up"};
 
-    if (connected == loops && has_streams)
+    if (streaming == loops && has_streams)
         return nats;
-    nats.state = connected == 0 ? "down" : "degraded";
-    (void)snprintf(nats.detail, sizeof(nats.detail), "%d of %d loops are connected%s", connected,
-                   loops, has_streams ? "" : ", the streams are not there yet");
+    nats.state = streaming == 0 ? "down" : "degraded";
+    (void)snprintf(nats.detail, sizeof(nats.detail),
+                   "%d of %d loops are connected, %d of them are not stopped by their breaker%s",
+                   connected, loops, streaming,
+                   has_streams ? "" : ", the streams are not there yet");
     return nats;
 }
 
@@ -127,14 +133,22 @@ static struct service_component describe_postgres(const struct gateway *gateway)
     return postgres;
 }
 
+static bool is_down(const struct service_component *component)
+{
+    return strcmp(component->state, "down") == 0;
+}
+
+/* NATS is missed only when nothing else keeps an event. */
 static size_t on_components(void *ctx, struct service_component *out, size_t max)
 {
     const struct gateway *gateway = ctx;
-    const struct service_component components[] = {
-        describe_nats(gateway), describe_postgres(gateway), describe_redis(gateway),
-        keep_lines_describe(gateway->keep_lines)};
+    struct service_component components[] = {describe_nats(gateway),
+                                             keep_lines_describe_spool(gateway->keep_lines),
+                                             keep_lines_describe_inbox(gateway->keep_lines),
+                                             describe_postgres(gateway), describe_redis(gateway)};
     size_t count = sizeof(components) / sizeof(components[0]);
 
+    components[0].is_critical = is_down(&components[1]) && is_down(&components[2]);
     for (size_t i = 0; i < count && i < max; i++)
         out[i] = components[i];
     return count < max ? count : max;
@@ -186,6 +200,8 @@ static bool open_collector(struct gateway_thread *self, struct error *err)
         .settings = self->settings,
         .gateway_id = self->gateway->id,
         .thread = self->server,
+        .spool = self->gateway->spool,
+        .inbox = self->gateway->inbox,
         .on_stream_missing = on_stream_missing,
         .on_connected = on_connected,
         .ctx = self->gateway,
@@ -246,7 +262,9 @@ void gateway_on_turn(void *ctx, struct server_thread *thread)
     collector_turn(self->collector);
     query_turn(self->query, self->catalogue, thread->now_ms, thread->at_ms);
     report_redis(self);
+    report_stream(self);
     report_queue(self);
+    report_ranges(self);
 }
 
 static void report_redis(struct gateway_thread *self)
@@ -257,6 +275,16 @@ static void report_redis(struct gateway_thread *self)
         return;
     self->has_redis = is_up;
     (void)atomic_fetch_add(&self->gateway->queries_connected, is_up ? 1 : -1);
+}
+
+static void report_stream(struct gateway_thread *self)
+{
+    bool is_streaming = collector_is_streaming(self->collector);
+
+    if (is_streaming == self->has_stream)
+        return;
+    self->has_stream = is_streaming;
+    (void)atomic_fetch_add(&self->gateway->loops_streaming, is_streaming ? 1 : -1);
 }
 
 static void report_queue(struct gateway_thread *self)
@@ -271,12 +299,24 @@ static void report_queue(struct gateway_thread *self)
                 (double)(atomic_fetch_add(&self->gateway->queued_bytes, change) + change));
 }
 
+static void report_ranges(struct gateway_thread *self)
+{
+    int64_t ranges = (int64_t)collector_ranges(self->collector);
+    int64_t change = ranges - self->ledger_ranges;
+
+    if (change == 0)
+        return;
+    self->ledger_ranges = ranges;
+    gateway_set(GATEWAY_ledger_ranges,
+                (double)(atomic_fetch_add(&self->gateway->ledger_ranges, change) + change));
+}
+
 bool gateway_on_idle(void *ctx, struct server_thread *thread)
 {
     const struct gateway_thread *self = thread->app;
 
     (void)ctx;
-    return collector_is_idle(self->collector) && query_is_idle(self->query);
+    return collector_leave(self->collector) && query_is_idle(self->query);
 }
 
 void gateway_on_thread_stop(void *ctx, struct server_thread *thread)

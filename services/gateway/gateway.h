@@ -39,8 +39,10 @@ struct gateway {
     struct redis_address redis;      /* where every loop asks first */
     uint8_t id[GATEWAY_ID_BYTES];    /* this life of the process */
     atomic_int loops_connected;      /* to NATS */
+    atomic_int loops_streaming;      /* connected, and their breaker is closed */
     atomic_int queries_connected;    /* to Redis */
-    _Atomic int64_t queued_bytes;    /* closed batches of all loops that wait to be sent */
+    _Atomic int64_t queued_bytes;    /* closed batches of all loops that wait to be kept */
+    _Atomic int64_t ledger_ranges;   /* of all loops, that wait to be told */
 };
 
 struct gateway_thread {
@@ -53,8 +55,9 @@ struct gateway_thread {
     struct query *query;                        /* owned */
     int64_t salt_day;                           /* Unix day of salt; -1: to be asked for */
     uint8_t salt[VISITOR_SALT_SIZE];
-    int64_t queued_bytes; /* its part of the gateway's */
-    bool has_redis;       /* counted in queries_connected */
+    int64_t queued_bytes, ledger_ranges; /* its part of the gateway's */
+    bool has_redis;                      /* counted in queries_connected */
+    bool has_stream;                     /* counted in loops_streaming */
 };
 
 /* The parts that serve all loops: the catalogue, the lines of keeping and the control thread. */

@@ -5,6 +5,7 @@
 #include "inbox_link.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
+#include "runtime/service.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -30,6 +31,7 @@ struct inbox {
     bool has_told_too_large;
     char last_failure[200];
     _Atomic int64_t bytes, batches;
+    atomic_bool is_readable; /* by the last look */
 };
 
 static bool write_jobs(void *ctx, const struct keep_job *jobs, struct error *err);
@@ -165,17 +167,35 @@ void inbox_look(struct inbox *self, size_t payload_max, int64_t now_ms)
         return;
     self->look_at_ms = now_ms + INBOX_LOOK_MS;
     pg_set_query_ms(self->reader.pg, self->options.query_ms);
-    if (!inbox_link_ask(&self->reader, &permit, &err)) {
-        report_failure(self, &err);
-        return;
-    }
-    if (!inbox_link_answer(&self->reader, &permit,
+    if (!inbox_link_ask(&self->reader, &permit, &err) ||
+        !inbox_link_answer(&self->reader, &permit,
                            inbox_read_state(self->reader.pg, payload_max, &state, &err), &err)) {
+        atomic_store(&self->is_readable, false);
         report_failure(self, &err);
         return;
     }
+    atomic_store(&self->is_readable, true);
     self->last_failure[0] = '\0';
     report_state(self, &state);
+}
+
+struct service_component inbox_describe(const struct inbox *self)
+{
+    struct service_component inbox = {.name = "inbox", .state = "up"};
+    int64_t batches = atomic_load(&self->batches);
+    bool is_full = atomic_load(&self->bytes) >= self->options.max_bytes;
+
+    if (!atomic_load(&self->is_readable)) {
+        inbox.state = "down";
+        (void)snprintf(inbox.detail, sizeof(inbox.detail), "it cannot be read");
+        return inbox;
+    }
+    if (is_full)
+        inbox.state = "degraded";
+    if (is_full || batches > 0)
+        (void)snprintf(inbox.detail, sizeof(inbox.detail), "%" PRId64 " batches wait%s", batches,
+                       is_full ? ", full" : "");
+    return inbox;
 }
 
 bool inbox_has_rows(const struct inbox *self)

@@ -17,6 +17,7 @@
 #include "kept_rows.h"
 
 struct inbox;
+struct service_component;
 
 enum { INBOX_LOOK_MS = 1000, INBOX_CLAIM_MAX = 16 };
 
@@ -38,3 +39,6 @@ void inbox_look(struct inbox *self, size_t payload_max, int64_t now_ms);
 /* True when the last look has seen rows that may be published. */
 bool inbox_has_rows(const struct inbox *self);
 struct replay_source inbox_source(struct inbox *self);
+
+/* The component `inbox` of /health, as of the last look: degraded when it is full. */
+struct service_component inbox_describe(const struct inbox *self);

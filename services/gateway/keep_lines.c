@@ -105,7 +105,12 @@ struct keep_line *keep_lines_inbox(const struct keep_lines *self)
     return self->inbox_line;
 }
 
-struct service_component keep_lines_describe(const struct keep_lines *self)
+struct service_component keep_lines_describe_spool(const struct keep_lines *self)
 {
     return spool_describe(self->spool);
+}
+
+struct service_component keep_lines_describe_inbox(const struct keep_lines *self)
+{
+    return inbox_describe(self->inbox);
 }

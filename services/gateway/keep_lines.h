@@ -22,5 +22,6 @@ void keep_lines_close(struct keep_lines **lines);
 struct keep_line *keep_lines_spool(const struct keep_lines *self); /* borrowed */
 struct keep_line *keep_lines_inbox(const struct keep_lines *self); /* borrowed */
 
-/* The component `spool` of /health. */
-struct service_component keep_lines_describe(const struct keep_lines *self);
+/* The components `spool` and `inbox` of /health. */
+struct service_component keep_lines_describe_spool(const struct keep_lines *self);
+struct service_component keep_lines_describe_inbox(const struct keep_lines *self);

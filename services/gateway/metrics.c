@@ -12,6 +12,14 @@ static const char *const fault_names[] = {
     NULL,
 };
 
+/* Index is enum hand_on, in batcher.c. */
+static const char *const hand_on_names[] = {"away", "waited", "late", "refused", "cut", NULL};
+
+/* Index is enum keep_stop. */
+static const char *const keep_stop_names[] = {"spool", "inbox", NULL};
+
+static const char *const heartbeat_names[] = {"stored", "unheard", NULL};
+
 /* Index is enum keep_result, in keep_line.c. */
 static const char *const keep_result_names[] = {"kept", "full", "failed", "late", "refused", NULL};
 

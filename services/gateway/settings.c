@@ -33,11 +33,16 @@ const struct option_row settings_rows[] = {
     OPTION_INT("BATCH_BYTES", FIELD(batch_bytes), 256 << 10, 4 << 10, 8 << 20,
                "bytes of events in a batch; the server's max_payload may lower it"),
     OPTION_INT("LANE_QUEUE_BYTES", FIELD(lane_queue_bytes), 4 << 20, 64 << 10, 1 << 30,
-               "bytes a thread and partition that wait to be sent; beyond: 503 overloaded"),
-    OPTION_INT("PUBLISH_TRY_MS", FIELD(publish_try_ms), 300, 20, 10000,
+               "bytes a thread and partition that wait to be kept; beyond: 503 overloaded"),
+    OPTION_INT("PUBLISH_TRY_MS", FIELD(publish_try_ms), 150, 20, 10000,
                "ms without an ack after which a batch is sent again"),
-    OPTION_INT("PUBLISH_DEADLINE_MS", FIELD(publish_deadline_ms), 900, 50, 30000,
-               "ms from a batch's first event to its verdict; beyond: 503"),
+    OPTION_INT("PUBLISH_DEADLINE_MS", FIELD(publish_deadline_ms), 400, 50, 30000,
+               "ms from a batch's first event until the spool has it instead of the stream"),
+    OPTION_INT(
+        "KEEP_DEADLINE_MS", FIELD(keep_deadline_ms), 950, 100, 60000,
+        "ms from a batch's first event to its verdict by stream, spool or inbox; beyond: 503"),
+    OPTION_INT("NATS_SLOW_MS", FIELD(nats_slow_ms), 250, 1, 30000,
+               "ms for an ack, above which it is slow; mostly slow ones open the breaker"),
     OPTION_INT("STREAM_MAX_BYTES", FIELD(stream_max_bytes), 1LL << 30, 1 << 20, 1LL << 50,
                "bytes that a partition's stream may hold; a full one refuses"),
     OPTION_INT("STREAM_DEDUP_MS", FIELD(stream_dedup_ms), 120000, 1000, 3600000,
@@ -126,6 +131,8 @@ bool settings_resolve(struct settings *settings, struct error *err)
     if (settings->publish_try_ms > settings->publish_deadline_ms)
         return error_set(err, ERROR_INVALID,
                          "PUBLISH_TRY_MS: must not be above PUBLISH_DEADLINE_MS");
+    if (settings->publish_deadline_ms >= settings->keep_deadline_ms)
+        return error_set(err, ERROR_INVALID, "PUBLISH_DEADLINE_MS: must be below KEEP_DEADLINE_MS");
     return true;
 }
 

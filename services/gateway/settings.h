@@ -32,7 +32,7 @@ struct settings {
     int64_t inflight_max;
     int64_t batch_bytes;
     int64_t lane_queue_bytes;
-    int64_t publish_try_ms, publish_deadline_ms;
+    int64_t publish_try_ms, publish_deadline_ms, keep_deadline_ms, nats_slow_ms;
     int64_t stream_max_bytes, stream_dedup_ms, stream_replicas;
 
     bool trust_body_ip;

@@ -9,14 +9,23 @@ void publisher_on_done(struct publisher *self, publish_done_fn on_done, void *ct
     self->on_done_ctx = ctx;
 }
 
-bool publisher_is_up(const struct publisher *self)
+bool publisher_wants_trial(const struct publisher *self)
 {
-    return self->is_up;
+    return self->wants_trial;
 }
 
-bool publisher_is_lost(const struct publisher *self)
+enum publisher_answer publisher_ask(struct publisher *self, bool has_place, int64_t now_ms)
 {
-    return self->is_lost;
+    (void)now_ms;
+    if (self->is_away)
+        return PUBLISHER_IS_AWAY;
+    return has_place ? PUBLISHER_TAKES : PUBLISHER_WAITS;
+}
+
+void publisher_decline(struct publisher *self, int64_t now_ms)
+{
+    (void)self;
+    (void)now_ms;
 }
 
 void publisher_send(struct publisher *self, struct batch *batch, int64_t now_ms)
@@ -26,18 +35,18 @@ void publisher_send(struct publisher *self, struct batch *batch, int64_t now_ms)
     self->sent[self->sent_count++] = batch;
 }
 
-void publisher_abandon(struct publisher *self)
+void publisher_abandon(struct publisher *self, int64_t now_ms)
 {
     while (self->sent_count > 0)
-        fake_publisher_settle(self, BATCH_UNAVAILABLE);
+        fake_publisher_end(self, PUBLISH_CUT, now_ms);
 }
 
-void fake_publisher_settle(struct publisher *self, enum batch_outcome outcome)
+void fake_publisher_end(struct publisher *self, enum publish_end end, int64_t now_ms)
 {
     struct batch *batch = self->sent[0];
 
     assert(self->sent_count > 0);
     self->sent_count--;
     memmove(self->sent, self->sent + 1, self->sent_count * sizeof(self->sent[0]));
-    self->on_done(self->on_done_ctx, batch, outcome);
+    self->on_done(self->on_done_ctx, batch, end, now_ms);
 }

@@ -3,30 +3,41 @@
 #include "base/auto.h"
 #include "fake_nats_loop.h"
 #include "publisher.h"
+#include "runtime/clock.h"
 
 #include <string.h>
 
-enum { TRY_MS = 300, DEADLINE_MS = 900, LOST_MS = 900, NOW_MS = 5000 };
+/* A retry waits for try_ms and then up to the breaker's jitter for a first one. */
+enum { TRY_MS = 150, JITTER_MS = 50, STREAM_MS = 400, SLOW_MS = 250, PERMIT_MS = 500 };
 
 #define ACK       "{\"stream\":\"ADS_0\",\"seq\":7}"
 #define ID_PREFIX "0a000000000000000000000000000000.2.0."
 
 static const uint8_t gateway_id[16] = {0x0a};
+static int64_t start_ms; /* the breaker in the publisher starts at the clock's time */
 
 /* What the publisher told its owner. */
 struct verdicts {
-    int stored, unavailable, missing;
+    int ends[PUBLISH_IMPOSSIBLE + 1];
+    int missing;
 };
 
-static void on_done(void *ctx, struct batch *batch, enum batch_outcome outcome)
+static void on_done(void *ctx, struct batch *batch, enum publish_end end, int64_t now_ms)
 {
     struct verdicts *verdicts = ctx;
 
     (void)batch;
-    if (outcome == BATCH_STORED)
-        verdicts->stored++;
-    else
-        verdicts->unavailable++;
+    (void)now_ms;
+    verdicts->ends[end]++;
+}
+
+static int ended(const struct verdicts *verdicts)
+{
+    int sum = 0;
+
+    for (int end = 0; end <= PUBLISH_IMPOSSIBLE; end++)
+        sum += verdicts->ends[end];
+    return sum;
 }
 
 static void on_missing(void *ctx)
@@ -43,7 +54,8 @@ static struct publisher *connected_publisher(struct nats_loop *nats, struct verd
         .thread = 2,
         .slots_max = 2,
         .try_ms = TRY_MS,
-        .lost_ms = LOST_MS,
+        .slow_ms = SLOW_MS,
+        .permit_ms = PERMIT_MS,
         .on_stream_missing = on_missing,
         .ctx = verdicts,
     };
@@ -51,8 +63,9 @@ static struct publisher *connected_publisher(struct nats_loop *nats, struct verd
     struct publisher *publisher = publisher_new(&options, nats, &err);
 
     assert_non_null(publisher);
+    start_ms = clock_now_ms();
     publisher_on_done(publisher, on_done, verdicts);
-    publisher_connected(publisher, NOW_MS);
+    publisher_connected(publisher, start_ms);
     return publisher;
 }
 
@@ -64,12 +77,20 @@ static struct batch batch_number(uint64_t number)
                           .size_bytes = sizeof(bytes),
                           .count = 1,
                           .number = number,
-                          .deadline_ms = NOW_MS + DEADLINE_MS};
+                          .stream_until_ms = start_ms + STREAM_MS};
+}
+
+/* As the batcher does it. */
+static void send_at(struct publisher *publisher, struct batch *batch, int64_t now_ms)
+{
+    assert_int_equal(publisher_ask(publisher, true, now_ms), PUBLISHER_TAKES);
+    batch->stream_until_ms = now_ms + STREAM_MS;
+    publisher_send(publisher, batch, now_ms);
 }
 
 static void reply(struct publisher *publisher, const char *token, const char *text)
 {
-    publisher_replied(publisher, token, text, strlen(text), NOW_MS + 1);
+    publisher_replied(publisher, token, text, strlen(text), start_ms + 1);
 }
 
 TEST(a_batch_goes_out_under_its_number_and_is_stored_by_its_ack)
@@ -79,14 +100,14 @@ TEST(a_batch_goes_out_under_its_number_and_is_stored_by_its_ack)
     AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
     struct batch batch = batch_number(41);
 
-    publisher_send(publisher, &batch, NOW_MS);
+    send_at(publisher, &batch, start_ms);
     assert_string_equal(nats.published[0].subject, "ads.events.0");
     assert_string_equal(nats.published[0].message_id, ID_PREFIX "41.0");
     assert_int_equal(nats.published[0].size_bytes, 10);
-    assert_int_equal(verdicts.stored, 0);
+    assert_int_equal(verdicts.ends[PUBLISH_STORED], 0);
 
     reply(publisher, nats.published[0].token, ACK);
-    assert_int_equal(verdicts.stored, 1);
+    assert_int_equal(verdicts.ends[PUBLISH_STORED], 1);
 }
 
 TEST(after_silence_the_same_id_is_sent_again)
@@ -96,15 +117,16 @@ TEST(after_silence_the_same_id_is_sent_again)
     AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
     struct batch batch = batch_number(1);
 
-    publisher_send(publisher, &batch, NOW_MS);
-    publisher_tick(publisher, NOW_MS + TRY_MS - 1);
+    send_at(publisher, &batch, start_ms);
+    publisher_tick(publisher, start_ms + TRY_MS - 1);
     assert_int_equal(nats.count, 1);
-    publisher_tick(publisher, NOW_MS + TRY_MS);
+    publisher_tick(publisher, start_ms + TRY_MS);
+    publisher_tick(publisher, start_ms + TRY_MS + JITTER_MS);
 
     assert_int_equal(nats.count, 2);
     assert_string_equal(nats.published[1].message_id, nats.published[0].message_id);
     reply(publisher, nats.published[0].token, ACK);
-    assert_int_equal(verdicts.stored, 1);
+    assert_int_equal(verdicts.ends[PUBLISH_STORED], 1);
 }
 
 TEST(after_an_explicit_refusal_another_id_is_sent)
@@ -114,11 +136,12 @@ TEST(after_an_explicit_refusal_another_id_is_sent)
     AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
     struct batch batch = batch_number(1);
 
-    publisher_send(publisher, &batch, NOW_MS);
+    send_at(publisher, &batch, start_ms);
     reply(publisher, nats.published[0].token,
           "{\"stream\":\"ADS_0\",\"seq\":0,\"duplicate\":true}");
-    assert_int_equal(verdicts.stored + verdicts.unavailable, 0);
-    publisher_tick(publisher, NOW_MS + 150);
+    assert_int_equal(ended(&verdicts), 0);
+    publisher_tick(publisher, start_ms + 120);
+    publisher_tick(publisher, start_ms + 120 + JITTER_MS);
 
     assert_int_equal(nats.count, 2);
     assert_string_equal(nats.published[1].message_id, ID_PREFIX "1.1");
@@ -131,11 +154,10 @@ TEST(a_full_stream_is_no_reason_to_wait)
     AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
     struct batch batch = batch_number(1);
 
-    publisher_send(publisher, &batch, NOW_MS);
+    send_at(publisher, &batch, start_ms);
     reply(publisher, nats.published[0].token, "{\"error\":{\"code\":503,\"err_code\":10077}}");
-    publisher_tick(publisher, NOW_MS + 20);
 
-    assert_int_equal(verdicts.unavailable, 1);
+    assert_int_equal(verdicts.ends[PUBLISH_REFUSED], 1);
 }
 
 TEST(the_deadline_ends_it_and_a_late_ack_settles_nobody_else)
@@ -145,16 +167,17 @@ TEST(the_deadline_ends_it_and_a_late_ack_settles_nobody_else)
     AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
     struct batch batch = batch_number(1), next = batch_number(2);
 
-    publisher_send(publisher, &batch, NOW_MS);
-    publisher_tick(publisher, NOW_MS + DEADLINE_MS);
-    assert_int_equal(verdicts.unavailable, 1);
+    send_at(publisher, &batch, start_ms);
+    publisher_tick(publisher, start_ms + STREAM_MS - 1);
+    assert_int_equal(ended(&verdicts), 0);
+    publisher_tick(publisher, start_ms + STREAM_MS);
+    assert_int_equal(verdicts.ends[PUBLISH_LATE], 1);
 
-    next.deadline_ms = NOW_MS + 2 * DEADLINE_MS;
-    publisher_send(publisher, &next, NOW_MS + DEADLINE_MS);
+    send_at(publisher, &next, start_ms + STREAM_MS);
     reply(publisher, nats.published[0].token, ACK);
-    assert_int_equal(verdicts.stored, 0);
+    assert_int_equal(verdicts.ends[PUBLISH_STORED], 0);
     reply(publisher, nats.published[nats.count - 1].token, ACK);
-    assert_int_equal(verdicts.stored, 1);
+    assert_int_equal(verdicts.ends[PUBLISH_STORED], 1);
 }
 
 TEST(a_reply_that_is_no_ack_is_silence)
@@ -164,71 +187,125 @@ TEST(a_reply_that_is_no_ack_is_silence)
     AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
     struct batch batch = batch_number(1);
 
-    publisher_send(publisher, &batch, NOW_MS);
+    send_at(publisher, &batch, start_ms);
     reply(publisher, nats.published[0].token, "{\"stream\":\"OTHER\",\"seq\":7}");
     reply(publisher, "zz", ACK);
     reply(publisher, "99-1", ACK);
     reply(publisher, "0", ACK);
     reply(publisher, "0-1x", ACK);
 
-    assert_int_equal(verdicts.stored + verdicts.unavailable, 0);
+    assert_int_equal(ended(&verdicts), 0);
 }
 
-TEST(a_new_connection_sends_everything_again_at_once)
+TEST(a_lost_connection_gives_back_everything_at_once)
 {
     struct nats_loop nats = {0};
     struct verdicts verdicts = {0};
     AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
     struct batch first = batch_number(1), second = batch_number(2);
 
-    publisher_send(publisher, &first, NOW_MS);
-    publisher_send(publisher, &second, NOW_MS);
-    publisher_disconnected(publisher, NOW_MS + 10);
-    publisher_tick(publisher, NOW_MS + TRY_MS);
-    assert_int_equal(nats.count, 2);
-    publisher_connected(publisher, NOW_MS + TRY_MS + 10);
+    send_at(publisher, &first, start_ms);
+    send_at(publisher, &second, start_ms);
+    publisher_disconnected(publisher, start_ms + 10);
 
-    assert_int_equal(nats.count, 4);
-    assert_string_equal(nats.published[2].message_id, ID_PREFIX "1.0");
+    assert_int_equal(verdicts.ends[PUBLISH_CUT], 2);
+    assert_int_equal(publisher_ask(publisher, true, start_ms + 11), PUBLISHER_IS_AWAY);
+    publisher_connected(publisher, start_ms + 20);
+    assert_int_equal(publisher_ask(publisher, true, start_ms + 21), PUBLISHER_TAKES);
 }
 
-TEST(a_lost_connection_does_not_stretch_the_deadline)
+TEST(a_stream_that_is_well_is_waited_for)
+{
+    struct nats_loop nats = {0};
+    struct verdicts verdicts = {0};
+    AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
+
+    assert_true(publisher_is_well(publisher));
+    assert_int_equal(publisher_ask(publisher, false, start_ms), PUBLISHER_WAITS);
+}
+
+/* Three batches that nobody answered; returns when the last one ended. */
+static int64_t open_breaker(struct publisher *publisher, int64_t now_ms)
+{
+    static struct batch batch;
+
+    for (int i = 0; i < 3; i++) {
+        batch = batch_number(100);
+        send_at(publisher, &batch, now_ms);
+        publisher_tick(publisher, now_ms += STREAM_MS);
+    }
+    return now_ms;
+}
+
+TEST(a_frozen_server_opens_the_breaker_though_much_went_well_before)
+{
+    struct nats_loop nats = {0};
+    struct verdicts verdicts = {0};
+    AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
+    struct batch batch;
+    int64_t now_ms;
+
+    for (int i = 0; i < 20; i++) {
+        batch = batch_number(1);
+        send_at(publisher, &batch, start_ms);
+        reply(publisher, nats.published[nats.count - 1].token, ACK);
+    }
+    now_ms = open_breaker(publisher, start_ms);
+
+    assert_false(publisher_is_well(publisher));
+    assert_int_equal(publisher_ask(publisher, true, now_ms), PUBLISHER_IS_AWAY);
+    assert_int_equal(publisher_ask(publisher, false, now_ms), PUBLISHER_IS_AWAY);
+}
+
+TEST(one_batch_at_a_time_tries_it_again_and_three_close_the_breaker)
+{
+    enum { COOLDOWN_MS = 250 };
+    struct nats_loop nats = {0};
+    struct verdicts verdicts = {0};
+    AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
+    struct batch batch;
+    int64_t now_ms = open_breaker(publisher, start_ms) + COOLDOWN_MS;
+
+    for (int i = 0; i < 3; i++) {
+        batch = batch_number(1);
+        send_at(publisher, &batch, now_ms);
+        assert_int_equal(publisher_ask(publisher, true, now_ms), PUBLISHER_IS_AWAY);
+        publisher_replied(publisher, nats.published[nats.count - 1].token, ACK, strlen(ACK),
+                          now_ms + 1);
+    }
+    assert_true(publisher_is_well(publisher));
+    assert_int_equal(publisher_ask(publisher, true, now_ms + 1), PUBLISHER_TAKES);
+}
+
+TEST(a_trial_that_nobody_answers_ends_and_the_next_one_is_allowed)
+{
+    enum { COOLDOWN_MS = 8000 };
+    struct nats_loop nats = {0};
+    struct verdicts verdicts = {0};
+    AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
+    struct batch batch = batch_number(1);
+    int64_t now_ms = open_breaker(publisher, start_ms) + COOLDOWN_MS;
+
+    send_at(publisher, &batch, now_ms);
+    publisher_tick(publisher, now_ms + STREAM_MS);
+    assert_int_equal(publisher_ask(publisher, true, now_ms + STREAM_MS), PUBLISHER_IS_AWAY);
+    assert_int_equal(publisher_ask(publisher, true, now_ms + STREAM_MS + COOLDOWN_MS),
+                     PUBLISHER_TAKES);
+}
+
+TEST(further_tries_are_paid_from_the_budget)
 {
     struct nats_loop nats = {0};
     struct verdicts verdicts = {0};
     AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
     struct batch batch = batch_number(1);
 
-    publisher_send(publisher, &batch, NOW_MS);
-    for (int64_t at_ms = NOW_MS + 100; at_ms < NOW_MS + DEADLINE_MS; at_ms += 200) {
-        publisher_disconnected(publisher, at_ms);
-        publisher_tick(publisher, at_ms);
-        publisher_connected(publisher, at_ms + 100);
-    }
-    assert_int_equal(nats.count, 5); /* once a connection */
-    assert_int_equal(verdicts.unavailable, 0);
-    publisher_disconnected(publisher, NOW_MS + DEADLINE_MS - 1);
-    publisher_tick(publisher, NOW_MS + DEADLINE_MS);
+    send_at(publisher, &batch, start_ms);
+    batch.stream_until_ms = start_ms + 100000;
+    for (int64_t ms = 0; ms < 20000; ms += 20)
+        publisher_tick(publisher, start_ms + ms);
 
-    assert_int_equal(verdicts.unavailable, 1);
-    publisher_connected(publisher, NOW_MS + DEADLINE_MS + 1);
-    assert_int_equal(nats.count, 5);
-}
-
-TEST(only_a_long_silence_of_the_connection_is_a_loss)
-{
-    struct nats_loop nats = {0};
-    struct verdicts verdicts = {0};
-    AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
-
-    publisher_disconnected(publisher, NOW_MS);
-    publisher_tick(publisher, NOW_MS + LOST_MS - 1);
-    assert_false(publisher_is_lost(publisher));
-    assert_false(publisher_is_up(publisher));
-    publisher_tick(publisher, NOW_MS + LOST_MS);
-    assert_true(publisher_is_lost(publisher));
-    publisher_connected(publisher, NOW_MS + 2 * LOST_MS);
-    assert_false(publisher_is_lost(publisher));
+    assert_int_equal(nats.count, 4); /* and three retries */
 }
 
 TEST(what_the_connection_never_takes_is_given_up_at_once)
@@ -238,10 +315,10 @@ TEST(what_the_connection_never_takes_is_given_up_at_once)
     AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
     struct batch batch = batch_number(1);
 
-    publisher_send(publisher, &batch, NOW_MS);
-    assert_int_equal(verdicts.unavailable, 0);
-    publisher_tick(publisher, NOW_MS + 1);
-    assert_int_equal(verdicts.unavailable, 1);
+    send_at(publisher, &batch, start_ms);
+    assert_int_equal(ended(&verdicts), 0);
+    publisher_tick(publisher, start_ms + 1);
+    assert_int_equal(verdicts.ends[PUBLISH_IMPOSSIBLE], 1);
 }
 
 TEST(a_missing_stream_is_reported_and_tried_again)
@@ -251,9 +328,10 @@ TEST(a_missing_stream_is_reported_and_tried_again)
     AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
     struct batch batch = batch_number(1);
 
-    publisher_send(publisher, &batch, NOW_MS);
+    send_at(publisher, &batch, start_ms);
     publisher_unheard(publisher);
-    publisher_tick(publisher, NOW_MS + TRY_MS);
+    publisher_tick(publisher, start_ms + TRY_MS);
+    publisher_tick(publisher, start_ms + TRY_MS + JITTER_MS);
 
     assert_int_equal(verdicts.missing, 1);
     assert_int_equal(nats.count, 2);
@@ -263,8 +341,11 @@ TESTS(RUN(a_batch_goes_out_under_its_number_and_is_stored_by_its_ack),
       RUN(after_silence_the_same_id_is_sent_again),
       RUN(after_an_explicit_refusal_another_id_is_sent), RUN(a_full_stream_is_no_reason_to_wait),
       RUN(the_deadline_ends_it_and_a_late_ack_settles_nobody_else),
-      RUN(a_reply_that_is_no_ack_is_silence), RUN(a_new_connection_sends_everything_again_at_once),
-      RUN(a_lost_connection_does_not_stretch_the_deadline),
-      RUN(only_a_long_silence_of_the_connection_is_a_loss),
+      RUN(a_reply_that_is_no_ack_is_silence), RUN(a_lost_connection_gives_back_everything_at_once),
+      RUN(a_stream_that_is_well_is_waited_for),
+      RUN(a_frozen_server_opens_the_breaker_though_much_went_well_before),
+      RUN(one_batch_at_a_time_tries_it_again_and_three_close_the_breaker),
+      RUN(a_trial_that_nobody_answers_ends_and_the_next_one_is_allowed),
+      RUN(further_tries_are_paid_from_the_budget),
       RUN(what_the_connection_never_takes_is_given_up_at_once),
       RUN(a_missing_stream_is_reported_and_tried_again))
