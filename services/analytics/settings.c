@@ -13,9 +13,9 @@ const struct option_row settings_rows[] = {
     ENDPOINT_ROWS_POSTGRES(endpoints),
     ENDPOINT_ROWS_REDIS(endpoints),
 
-    OPTION_STRING("ANALYTICS_HOST", FIELD(ops_host), "0.0.0.0",
-                  "address of /health, /metrics and /info; :: for both IPs"),
-    OPTION_INT("ANALYTICS_PORT", FIELD(ops_port), 8082, 1, 65535, "port of the same"),
+    OPTION_LISTEN_HOST("ANALYTICS_HOST", FIELD(ops_host), "0.0.0.0",
+                       "address of /health, /metrics and /info; :: for both IPs"),
+    OPTION_LISTEN_PORT("ANALYTICS_PORT", FIELD(ops_port), 8082, "port of the same"),
     OPTION_INT("PARTITIONS", FIELD(partitions), 1, 1, PARTITIONS_MAX,
                "streams that events are spread over by ad; the same in every service, for good"),
     OPTION_INT("LEASE_TTL_MS", FIELD(lease_ttl_ms), 3000, 500, 60000,

@@ -11,9 +11,9 @@ const struct option_row settings_rows[] = {
     ENDPOINT_ROWS_POSTGRES(endpoints),
     ENDPOINT_ROWS_REDIS(endpoints),
 
-    OPTION_STRING("HTTP_HOST", FIELD(http_host), "0.0.0.0",
-                  "address to listen on; :: for both IPs"),
-    OPTION_INT("HTTP_PORT|PORT", FIELD(http_port), 8080, 1, 65535, "port to listen on"),
+    OPTION_LISTEN_HOST("HTTP_HOST", FIELD(http_host), "0.0.0.0",
+                       "address to listen on; :: for both IPs"),
+    OPTION_LISTEN_PORT("HTTP_PORT|PORT", FIELD(http_port), 8080, "port to listen on"),
     OPTION_INT("WORKER_COUNT", FIELD(worker_count), 1, 1, 64, "loop threads"),
     OPTION_INT("CONNECTIONS_MAX", FIELD(connections_max), 10000, 1, 1000000,
                "client connections at a time; beyond, they wait in the kernel's queue"),

@@ -192,6 +192,8 @@ void ops_info(h2o_req_t *req, const struct route_match *match)
     text_add_str(&answer, ",");
     add_string(&answer, "build", build_type());
     text_add_str(&answer, ",");
+    add_string(&answer, "build_date", build_date());
+    text_add_str(&answer, ",");
     add_string(&answer, "started_at", started_at);
     add_routes(&answer, server_routes(server_thread_of(req)->server));
     text_add_str(&answer, "}");

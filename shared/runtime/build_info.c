@@ -1,6 +1,6 @@
 #include "runtime/build_info.h"
 
-/* The three macros come from runtime/CMakeLists.txt, for this file alone: a new commit then
+/* The four macros come from runtime/CMakeLists.txt, for this file alone: a new commit then
  * recompiles one file. */
 const char *build_version(void)
 {
@@ -10,6 +10,11 @@ const char *build_version(void)
 const char *build_commit(void)
 {
     return ADLEDGER_COMMIT;
+}
+
+const char *build_date(void)
+{
+    return ADLEDGER_BUILD_DATE;
 }
 
 const char *build_type(void)

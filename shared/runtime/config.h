@@ -28,8 +28,12 @@ enum option_kind {
     OPTION_KIND_CHOICE
 };
 
+/* What a row means to more than its service: where a health check finds the service. */
+enum option_use { OPTION_USE_OWN, OPTION_USE_LISTEN_HOST, OPTION_USE_LISTEN_PORT };
+
 struct option_row {
     enum option_kind kind;
+    enum option_use use;
     const char *name;              /* "NATS_URL", or "HTTP_PORT|PORT" with older names */
     size_t offset;                 /* of the field in the service's struct settings */
     const char *default_text;      /* strings; NULL: no default, stays NULL when unset */
@@ -63,6 +67,16 @@ struct option_row {
         .kind = OPTION_KIND_BOOL, .name = (name_), .offset = (field_), .default_int = (default_),  \
         .max = 1, .help = (help_)                                                                  \
     }
+#define OPTION_LISTEN_HOST(name_, field_, default_, help_)                                         \
+    {                                                                                              \
+        .kind = OPTION_KIND_STRING, .use = OPTION_USE_LISTEN_HOST, .name = (name_),                \
+        .offset = (field_), .default_text = (default_), .help = (help_)                            \
+    }
+#define OPTION_LISTEN_PORT(name_, field_, default_, help_)                                         \
+    {                                                                                              \
+        .kind = OPTION_KIND_INT, .use = OPTION_USE_LISTEN_PORT, .name = (name_),                   \
+        .offset = (field_), .default_int = (default_), .min = 1, .max = 65535, .help = (help_)     \
+    }
 #define OPTION_END                                                                                 \
     {                                                                                              \
         .kind = OPTION_KIND_END                                                                    \
@@ -74,9 +88,10 @@ void config_free(const struct option_row *rows, void *settings);
 
 /*
  * Handles the command line that all services share: --help prints the table, --check-config loads
- * and reports, --markdown prints the table for docs/configuration.md, --version. True: go on and
- * run; false: done, exit with *out_status. An argument that it does not know is an error, so a
- * service with one of its own takes it out first.
+ * and reports, --health-check asks the running process whether it is ready (the rows made by
+ * OPTION_LISTEN_HOST and OPTION_LISTEN_PORT say where), --markdown prints the table for
+ * docs/configuration.md, --version. True: go on and run; false: done, exit with *out_status. An
+ * argument that it does not know is an error, so a service with one of its own takes it out first.
  */
 MUST_CHECK bool config_command_line(int argc, char **argv, const char *service,
                                     const struct option_row *rows, void *settings, int *out_status);

@@ -1,6 +1,7 @@
 /* The command line that all services share, and the option table for people. */
 #include "runtime/build_info.h"
 #include "runtime/config.h"
+#include "runtime/health_check.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -113,7 +114,9 @@ static void print_help(const char *service, const struct option_row *rows)
         print_help_row,
     };
 
-    (void)printf("Usage: %s [--help | --check-config | --markdown | --version]\n\n", service);
+    (void)printf(
+        "Usage: %s [--help | --check-config | --health-check | --markdown | --version]\n\n",
+        service);
     print_table(rows, &help);
 }
 
@@ -140,6 +143,46 @@ static int check_config(const struct option_row *rows, void *settings)
     return is_valid ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static const struct option_row *find_use(const struct option_row *rows, enum option_use use)
+{
+    while (rows->kind != OPTION_KIND_END && rows->use != use)
+        rows++;
+    return rows;
+}
+
+/* Reads the two rows alone: a health check needs no secret, and must not fail for one. */
+static bool ask_health(const struct option_row *rows, void *settings, struct error *err)
+{
+    const struct option_row *host_row = find_use(rows, OPTION_USE_LISTEN_HOST);
+    const struct option_row *port_row = find_use(rows, OPTION_USE_LISTEN_PORT);
+    const struct option_row place[] = {*host_row, *port_row, OPTION_END};
+    const char *host = NULL;
+    int64_t port = 0;
+    bool is_healthy;
+
+    if (host_row->kind == OPTION_KIND_END || port_row->kind == OPTION_KIND_END)
+        return error_set(err, ERROR_INTERNAL, "health: this program does not listen");
+    if (!config_load(place, settings, err)) {
+        config_free(place, settings);
+        return false;
+    }
+    memcpy(&host, (const char *)settings + host_row->offset, sizeof(host));
+    memcpy(&port, (const char *)settings + port_row->offset, sizeof(port));
+    is_healthy = health_check(host, (int)port, err);
+    config_free(place, settings);
+    return is_healthy;
+}
+
+static int check_health(const struct option_row *rows, void *settings)
+{
+    struct error err = {ERROR_NONE, ""};
+
+    if (ask_health(rows, settings, &err))
+        return EXIT_SUCCESS;
+    (void)fprintf(stderr, "%s\n", err.text);
+    return EXIT_FAILURE;
+}
+
 bool config_command_line(int argc, char **argv, const char *service, const struct option_row *rows,
                          void *settings, int *out_status)
 {
@@ -154,6 +197,8 @@ bool config_command_line(int argc, char **argv, const char *service, const struc
         print_markdown(rows);
     else if (argc == 2 && strcmp(argument, "--check-config") == 0)
         *out_status = check_config(rows, settings);
+    else if (argc == 2 && strcmp(argument, "--health-check") == 0)
+        *out_status = check_health(rows, settings);
     else if (argc == 2 && strcmp(argument, "--version") == 0)
         (void)printf("%s %s (%s)\n", service, build_version(), build_commit());
     else {

@@ -165,6 +165,7 @@ TEST(tells_what_it_is)
     assert_int_equal(200, answer.status);
     assert_true(answer_has(&answer, "{\"name\":\"adledger\",\"service\":\"gateway\","));
     assert_true(answer_has(&answer, "\"commit\":\""));
+    assert_true(answer_has(&answer, "\"build_date\":\""));
     assert_true(answer_has(&answer, "\"GET /health/live\""));
 }
 

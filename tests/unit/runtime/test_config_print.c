@@ -138,6 +138,15 @@ TEST(check_config_says_whether_it_would_start)
     (void)unsetenv("P_PORT"); /* NOLINT(concurrency-mt-unsafe): one thread */
 }
 
+TEST(a_program_that_does_not_listen_has_no_health)
+{
+    AUTO(outcome_free) struct outcome outcome = run_with(2, "--health-check", "");
+
+    assert_false(outcome.goes_on);
+    assert_int_equal(outcome.status, EXIT_FAILURE);
+    assert_true(says(&outcome, "does not listen"));
+}
+
 TEST(an_unknown_argument_is_refused)
 {
     AUTO(outcome_free) struct outcome unknown = run_with(2, "--port", "");
@@ -152,4 +161,5 @@ TEST(an_unknown_argument_is_refused)
 
 TESTS(RUN(without_arguments_the_service_runs), RUN(help_lists_every_row_in_columns),
       RUN(markdown_is_a_table_for_the_docs), RUN(version_names_the_build),
-      RUN(check_config_says_whether_it_would_start), RUN(an_unknown_argument_is_refused))
+      RUN(check_config_says_whether_it_would_start),
+      RUN(a_program_that_does_not_listen_has_no_health), RUN(an_unknown_argument_is_refused))
