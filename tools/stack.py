@@ -465,6 +465,7 @@ def main():
     mode.add_argument("--status", action="store_true", help="what runs, with pids and addresses")
     mode.add_argument("--clean", action="store_true", help="stop everything and delete all data")
     mode.add_argument("--env", action="store_true", help="print addresses and pids as shell variables")
+    mode.add_argument("--secrets", action="store_true", help="make the secrets of docker-compose.prod.yaml, once")
     args = parser.parse_args()
 
     stack = Stack(fixed_ports={} if args.stop or args.status or args.clean or args.env else asked_ports())

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "catalogue_snapshot.h"
+#include "runtime/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -194,7 +195,9 @@ bool catalogue_file_save(const char *path, const struct catalogue_snapshot *snap
 
     if (root == NULL)
         return error_set(err, ERROR_LIMIT, "catalogue_file: no memory, or text that is not UTF-8");
-    if (snprintf(beside, sizeof(beside), "%s.%ld.new", path, (long)getpid()) >= (int)sizeof(beside))
+    /* Gateways in containers may share the file, and there each has the same pid. */
+    if (snprintf(beside, sizeof(beside), "%s.%ld-%lld.new", path, (long)getpid(),
+                 (long long)clock_now_us()) >= (int)sizeof(beside))
         return error_set(err, ERROR_INVALID, "catalogue_file: the path is too long");
     fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Runs once, on an empty data directory: the database, and a login for each service with just the rights it needs.
+# The group roles are made here, so that no login needs CREATEROLE; config/sql grants them what they may.
+set -eu
+psql -v ON_ERROR_STOP=1 --quiet --username "$POSTGRES_USER" --dbname postgres <<'SQL'
+\set owner `cat /run/secrets/ingest_password`
+\set gateway `cat /run/secrets/gateway_password`
+\set analytics `cat /run/secrets/analytics_password`
+\set monitor `cat /run/secrets/monitor_password`
+CREATE ROLE adledger_ingest NOLOGIN;
+CREATE ROLE adledger_gateway NOLOGIN;
+-- Ingest owns the tables: only an owner may attach and drop their partitions.
+CREATE ROLE adledger LOGIN PASSWORD :'owner';
+CREATE ROLE gateway LOGIN PASSWORD :'gateway' IN ROLE adledger_gateway;
+CREATE ROLE analytics LOGIN PASSWORD :'analytics' IN ROLE adledger_ingest;
+CREATE ROLE monitor LOGIN PASSWORD :'monitor' IN ROLE pg_monitor;
+CREATE DATABASE adledger OWNER adledger TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8';
+REVOKE CONNECT, TEMPORARY ON DATABASE adledger FROM PUBLIC;
+GRANT CONNECT, TEMPORARY ON DATABASE adledger TO adledger, gateway, analytics, monitor;
+SQL

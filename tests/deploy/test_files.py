@@ -1,0 +1,119 @@
+"""What can be said of the deployment's files without an engine."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMPOSE = "docker-compose.prod.yaml"
+SERVICES = ["gateway", "ingest", "analytics"]
+
+
+def run(*argv, env=None):
+    return subprocess.run([str(part) for part in argv], cwd=ROOT, text=True, capture_output=True, check=False,
+                          env={**os.environ, **(env or {})})
+
+
+def copy_to(folder):
+    """What a clean clone has of what compose reads."""
+    shutil.copy(ROOT / COMPOSE, folder)
+    shutil.copytree(ROOT / "config", folder / "config")
+    return folder
+
+
+def test_compose_reads_the_file(tmp_path):
+    done = run("docker-compose", "--project-directory", copy_to(tmp_path), "-f", tmp_path / COMPOSE, "--profile", "monitoring",
+               "config", "-q", env={"SECRETS_GID": "1"})
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_secrets_compose_says_how_to_make_them(tmp_path):
+    done = run("docker-compose", "--project-directory", copy_to(tmp_path), "-f", tmp_path / COMPOSE, "config", "-q", env={"SECRETS_GID": ""})
+    assert done.returncode != 0 and "./run --secrets" in done.stderr
+
+
+def test_schema_and_linter_find_nothing():
+    if not (ROOT / "tests/node_modules").exists():
+        done = run("npm", "ci", "--prefix", "tests", "--no-progress")
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = run("node", "tests/deploy/lint.mjs", COMPOSE, "Dockerfile")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_lock_file_names_no_place_to_download_from():
+    assert "://" not in re.sub(r'"url": "[^"]*"', "", (ROOT / "tests/package-lock.json").read_text())
+
+
+def test_the_shell_scripts_have_no_findings():
+    scripts = ["run", "test", "tools/setup", "tools/build", "tools/docs", "tools/images", "tests/deploy/engine", "tests/deploy/runc-plain",
+               "tests/deploy/standin/postgres-entrypoint", "config/prod/postgres-init.sh"]
+    done = run("shellcheck", *scripts)
+    assert done.returncode == 0, done.stdout
+
+
+# ---- secrets
+
+
+def make_secrets(folder):
+    done = run(sys.executable, "tools/make_secrets.py", env={"SECRETS_DIR": str(folder / "secrets"), "SECRETS_ENV": str(folder / ".env")})
+    assert done.returncode == 0, done.stderr
+    return {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
+
+
+def test_secrets_are_made_once_and_closed_to_others(tmp_path):
+    first = make_secrets(tmp_path)
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    assert all(path.stat().st_mode & 0o777 == 0o640 for path in (tmp_path / "secrets").iterdir())
+    assert make_secrets(tmp_path) == first
+    passwords = [text for name, text in first.items() if name.endswith(("_password", "_key"))]
+    assert len(set(passwords)) == len(passwords) and all(len(text) > 40 for text in passwords)
+
+
+def test_a_deleted_password_comes_anew_and_everywhere(tmp_path):
+    first = make_secrets(tmp_path)
+    (tmp_path / "secrets/nats_password").unlink()
+    second = make_secrets(tmp_path)
+    changed = {name for name in first if first[name] != second[name]}
+    assert changed == {"nats_password", "nats_url", "nats_authorization"}
+
+
+def test_a_key_is_not_in_the_file_that_the_gateway_reads(tmp_path):
+    made = make_secrets(tmp_path)
+    assert made["admin_key"].strip() not in made["auth_keys"]
+
+
+def test_compose_mounts_just_the_secrets_that_are_made(tmp_path):
+    named = set(re.findall(r"\{file: \./secrets/(\w+)\}", (ROOT / COMPOSE).read_text()))
+    assert named <= set(make_secrets(tmp_path))
+
+
+# ---- binaries
+
+
+def built(service):
+    return ROOT / "build/release/services" / service / service
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_release_is_hardened(service):
+    header, dynamic, segments = (run("readelf", "-W", option, built(service)).stdout for option in ("-h", "-d", "-l"))
+    code = run("objdump", "-d", "--no-show-raw-insn", built(service)).stdout
+    symbols = run("nm", "-D", built(service)).stdout
+    assert "DYN (Position-Independent Executable" in header
+    assert "BIND_NOW" in dynamic and "GNU_RELRO" in segments
+    assert re.search(r"GNU_STACK +\S+ +\S+ +\S+ +\S+ +\S+ +RW +", segments), "an executable stack"
+    assert "RUNPATH" not in dynamic and "RPATH" not in dynamic
+    assert "__stack_chk_fail" in symbols and "_chk@GLIBC" in symbols.replace("__stack_chk_fail", "")
+    if "X86-64" in header:
+        assert re.search(r"<main>:\n\s*\w+:\s*endbr64", code), "no control flow protection"
+        assert re.search(r"or[ql]\s+\$0x0,(0x0)?\(%rsp\)", code), "no stack clash protection"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_release_names_no_path_of_the_machine_that_built_it(service):
+    assert str(ROOT).encode() not in built(service).read_bytes()
