@@ -95,12 +95,21 @@ def pytest(name, paths, extra=()):
     return counts
 
 
+def deployment():
+    """The compose file on a private engine; needs packages and rights that the other tiers do without."""
+    for ready in (one_check("setup-deploy", ["tools/setup", "deploy"]), build("release", "services")):
+        if ready.failed:
+            return ready
+    return pytest("deployment", ["tests/deploy"], ["-x"])
+
+
 # Name, tiers that run it, and what it does. Cheap ones first: a mistake shows early.
 STAGES = [
     ("format", "quick full", lambda: one_check("format", ["tests/lint/format"])),
     ("layers", "quick full", lambda: one_check("layers", ["/usr/bin/python3", "tests/lint/layers.py"])),
     ("unit (dev)", "quick full", lambda: ctest("dev", "unit")),
     ("build (release)", "full", lambda: build("release", "services", "importer")),
+    ("deployment files", "full", lambda: pytest("deployment-files", ["tests/deploy/test_files.py"])),
     ("contract", "full", lambda: pytest("contract", ["tests/contract"])),
     ("integration (C)", "full", lambda: ctest("dev", "integration")),
     ("integration", "full", lambda: pytest("integration", ["tests/integration"])),
@@ -108,6 +117,7 @@ STAGES = [
     ("unit (tsan)", "full", lambda: ctest("tsan", "unit")),
     ("build (clang)", "full", lambda: one_check("clang", ["tests/lint/clang-build"])),
     ("clang-tidy", "full", lambda: one_check("tidy", ["tests/lint/tidy"], timeout=1200)),
+    ("deployment", "deploy", deployment),
 ]
 
 
@@ -115,12 +125,13 @@ def main():
     parser = argparse.ArgumentParser(prog="./test", description="Installs, builds and runs every test.")
     parser.add_argument("--quick", action="store_true", help="format, layers and unit tests alone")
     parser.add_argument("--full", action="store_true", help="the slow tests too: the recorded clicks again with each service killed")
+    parser.add_argument("--deploy", action="store_true", help="the images and docker-compose.prod.yaml alone, on a container engine of its own (root)")
     parser.add_argument("--only", metavar="WORD", help="the stages whose name contains WORD")
     args = parser.parse_args()
 
     if args.full:
         os.environ["ADLEDGER_FULL"] = "1"
-    tier = "quick" if args.quick else "full"
+    tier = "quick" if args.quick else "deploy" if args.deploy else "full"
     total = Counts()
     for name, tiers, stage in STAGES:
         if tier not in tiers.split() or (args.only and args.only not in name):

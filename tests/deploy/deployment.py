@@ -1,0 +1,138 @@
+"""The product as docker-compose.prod.yaml runs it, on a private engine, from a clean copy of the sources.
+
+A Deployment answers what a Stack answers (url, database_url, redis_url), so the questions and the reconciliation of
+tests/support/product.py are the same ones as for ./run.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+from product import wait_until  # noqa: E402
+
+COMPOSE = "docker-compose.prod.yaml"
+PROJECT = "adledger-test"
+GATEWAY_PORTS = (28080, 28081)
+PROMETHEUS_PORT = 28090
+STAND_INS = ("nats", "redis", "postgres", "prometheus", "alertmanager", "redis-exporter", "postgres-exporter")
+SERVICES = ("gateway", "ingest", "analytics")
+
+
+def run(argv, check=True, timeout=600, **kwargs):
+    done = subprocess.run([str(part) for part in argv], text=True, capture_output=True, check=False, timeout=timeout, **kwargs)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, argv))}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}")
+    return done
+
+
+def copy_sources(to):
+    """What a clone of the present state has: tracked files and new ones, nothing that is ignored."""
+    listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT).stdout.splitlines()
+    for name in listed:
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    return to
+
+
+class Deployment:
+    def __init__(self, work, engine_dir):
+        self.work, self.engine_dir = work, engine_dir
+        self.sources = copy_sources(work / "sources")
+        self.env = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "COMPOSE_"))},
+            "PATH": f"/usr/bin:{os.environ['PATH']}", "DOCKER_HOST": f"unix://{engine_dir}/docker.sock", "DOCKER_BUILDKIT": "1",
+            "COMPOSE_DOCKER_CLI_BUILD": "1", "COMPOSE_PROJECT_NAME": PROJECT, "BUILD_NETWORK": "host", "COMMIT": "0123456789ab",
+            "GATEWAY_PORTS": f"127.0.0.1:{GATEWAY_PORTS[0]}-{GATEWAY_PORTS[-1]}", "PROMETHEUS_PORT": str(PROMETHEUS_PORT),
+            **{f"{name.upper().replace('-', '_')}_IMAGE": f"stand-in-{name}" for name in STAND_INS},
+            **{f"{name.upper()}_IMAGE": f"adledger-test-{name}" for name in SERVICES},
+        }
+
+    def start_engine(self):
+        run([ROOT / "tests/deploy/engine", "start", self.engine_dir])
+
+    def stop_engine(self):
+        run([ROOT / "tests/deploy/engine", "stop", self.engine_dir])
+
+    def build_stand_ins(self):
+        context = self.work / "stand-in"
+        shutil.copytree(ROOT / "tests/deploy/standin", context)
+        shutil.copy(ROOT / ".run/bin/nats-server", context)
+        for name in STAND_INS:
+            self.docker("build", "--quiet", "--network", "host", "--target", name, "--tag", f"stand-in-{name}", context)
+
+    # ---- commands
+
+    def docker(self, *argv, **kwargs):
+        return run(["docker", *argv], env=self.env, **kwargs).stdout
+
+    def compose(self, *argv, **kwargs):
+        return run(["docker-compose", "-f", COMPOSE, *argv], env=self.env, cwd=self.sources, **kwargs)
+
+    def make_secrets(self):
+        run([self.sources / "run", "--secrets"], env=self.env, cwd=self.sources)
+
+    def secret(self, name):
+        return (self.sources / "secrets" / name).read_text().strip()
+
+    # ---- containers
+
+    def containers(self, service=None):
+        """Names of the running containers, of one service or of all."""
+        wanted = ["--filter", f"label=com.docker.compose.service={service}"] if service else []
+        return sorted(self.docker("ps", "--format", "{{.Names}}", "--filter", f"label=com.docker.compose.project={PROJECT}", *wanted).split())
+
+    def inspect(self, container):
+        return json.loads(self.docker("inspect", container))[0]
+
+    def address(self, service):
+        networks = self.inspect(self.containers(service)[0])["NetworkSettings"]["Networks"]
+        return networks[f"{PROJECT}_data"]["IPAddress"]
+
+    def is_healthy(self, container):
+        state = self.inspect(container)["State"]
+        return state["Running"] and not state["Paused"] and state.get("Health", {}).get("Status", "healthy") == "healthy"
+
+    def wait_healthy(self, seconds=90):
+        def all_healthy():
+            names = self.containers()
+            return len(names) >= 8 and all(self.is_healthy(name) for name in names)
+        wait_until("every container is healthy", all_healthy, seconds)
+
+    def wait_postgres(self):
+        wait_until("PostgreSQL is healthy", lambda: self.containers("postgres") and self.is_healthy(self.containers("postgres")[0]), 90)
+
+    def kill(self, container):
+        """As a crash: the container's first process is killed, and the engine starts it again by its policy."""
+        before = self.inspect(container)["State"]
+        os.kill(before["Pid"], signal.SIGKILL)
+        wait_until(f"{container} runs again", lambda: self.has_restarted(container, before["StartedAt"]), 30)
+
+    def has_restarted(self, container, started_at):
+        state = self.inspect(container)["State"]
+        return state["Running"] and state["StartedAt"] != started_at
+
+    def pause(self, container, seconds):
+        self.docker("pause", container)
+        time.sleep(seconds)
+        self.docker("unpause", container)
+
+    # ---- as a Stack
+
+    def url(self, index=0):
+        return f"http://127.0.0.1:{GATEWAY_PORTS[index]}"
+
+    @property
+    def database_url(self):
+        return self.secret("ingest_database_url").replace("@postgres:", f"@{self.address('postgres')}:")
+
+    @property
+    def redis_url(self):
+        return self.secret("redis_url").replace("@redis:", f"@{self.address('redis')}:")

@@ -1,0 +1,209 @@
+"""docker-compose.prod.yaml for real: up, killed and frozen piece by piece under load, down and up, restored from a backup.
+
+One deployment goes through the tests in their order; every id that was answered 202 is kept, and looked for after each.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from deployment import GATEWAY_PORTS, PROMETHEUS_PORT, ROOT, SERVICES, Deployment, copy_sources, run
+from product import Load, Product, wait_until
+
+PAUSE_SECONDS = 5
+STOP_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def deployment():
+    work = Path(tempfile.mkdtemp(prefix="adledger-deploy-", dir="/tmp"))
+    engine_dir = Path(os.environ.get("ENGINE_DIR") or ROOT / ".run" / "engine")
+    running = Deployment(work, engine_dir)
+    running.start_engine()
+    try:
+        running.compose("down", "-v", check=False)
+        running.build_stand_ins()
+        yield running
+        running.make_secrets()
+        running.compose("--profile", "monitoring", "down", "-v", "--remove-orphans")
+    finally:
+        running.stop_engine()
+        subprocess.run(["rm", "-rf", str(work)], check=False)
+
+
+class Clicks:
+    """All that was promised so far."""
+
+    def __init__(self, deployment):
+        self.deployment = deployment
+        self.product = Product(deployment)
+        self.accepted, self.sent = [], []
+
+    def load(self):
+        """Clicks on both gateways; each is sent until it is answered 202."""
+        return [Load(self.deployment.url(index), connections=4, per_second=100, retry=True) for index in range(len(GATEWAY_PORTS))]
+
+    def under_load(self, disturb, least=100):
+        loads = self.load()
+        with ExitStack() as stack:
+            for load in loads:
+                stack.enter_context(load)
+            disturb()
+            for load in loads:
+                flowing = len(load.accepted) + least
+                wait_until("clicks are accepted again", lambda load=load, enough=flowing: len(load.accepted) >= enough, 60)
+        for load in loads:
+            self.accepted += load.accepted
+            self.sent += load.sent
+
+    def reconcile(self):
+        self.product.reconcile(self.accepted, self.sent, seconds=90)
+
+
+@pytest.fixture(scope="module")
+def clicks(deployment):
+    return Clicks(deployment)
+
+
+def test_without_secrets_it_says_what_to_do(deployment):
+    done = deployment.compose("up", "-d", check=False)
+    assert done.returncode != 0 and "./run --secrets" in done.stderr
+
+
+def test_comes_up_from_a_clean_clone(deployment):
+    deployment.make_secrets()
+    deployment.compose("up", "-d")
+    deployment.wait_healthy()
+    with urllib.request.urlopen(deployment.url() + "/info", timeout=5) as answer:
+        info = json.load(answer)
+    assert info["commit"] == "0123456789ab"
+
+
+def test_every_container_is_cut_down_to_what_it_needs(deployment):
+    names = deployment.containers()
+    assert len(names) == 8
+    for name in names:
+        about = deployment.inspect(name)
+        host = about["HostConfig"]
+        assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"] and not host["CapAdd"], name
+        assert host["SecurityOpt"] == ["no-new-privileges:true"] and not host["Privileged"], name
+        assert host["Memory"] > 0 and host["NanoCpus"] > 0 and host["PidsLimit"] > 0, name
+        assert host["RestartPolicy"]["Name"] == "unless-stopped" and host["LogConfig"]["Config"]["max-size"], name
+        if about["Config"]["Image"].startswith("adledger-"):
+            assert about["Config"]["User"] == "10001:10001", name
+        for secret in ("POSTGRES_PASSWORD", "REDIS_URL", "DATABASE_URL", "NATS_URL"):
+            assert not any(line.startswith(f"{secret}=") for line in about["Config"]["Env"]), name
+
+
+def test_the_stores_are_reached_by_nobody_outside(deployment):
+    for service in ("nats", "postgres", "redis"):
+        about = deployment.inspect(deployment.containers(service)[0])
+        assert not any(about["NetworkSettings"]["Ports"].values()), service
+
+
+def test_clicks_are_stored_and_counted(clicks):
+    clicks.under_load(lambda: None, least=500)
+    clicks.reconcile()
+
+
+@pytest.mark.parametrize("service", ["gateway", "ingest", "analytics", "nats", "redis", "postgres"])
+def test_killed_and_frozen_under_load_it_loses_nothing(deployment, clicks, service):
+    def disturb():
+        for container in deployment.containers(service):
+            deployment.kill(container)
+        deployment.wait_healthy()
+        deployment.pause(deployment.containers(service)[0], PAUSE_SECONDS)
+
+    clicks.under_load(disturb)
+    deployment.wait_healthy()
+    clicks.reconcile()
+
+
+def test_stops_in_time_and_goes_on_where_it_was(deployment, clicks):
+    containers = {name: deployment.inspect(name)["Config"]["Image"] for name in deployment.containers()}
+    loads = clicks.load()
+    with ExitStack() as stack:
+        for load in loads:
+            stack.enter_context(load)
+        wait_until("clicks flow", lambda: all(len(load.accepted) > 50 for load in loads))
+        for load in loads:
+            load.stopping.set()  # each ends its request; what was answered counts
+        deployment.compose("stop", "-t", str(STOP_SECONDS), *SERVICES)
+    for load in loads:
+        clicks.accepted += load.accepted
+        clicks.sent += load.sent
+    for name, image in containers.items():
+        if image.startswith("adledger-"):
+            assert deployment.inspect(name)["State"]["ExitCode"] == 0, name
+    deployment.compose("down", "-t", str(STOP_SECONDS))
+    deployment.compose("up", "-d")
+    deployment.wait_healthy()
+    clicks.reconcile()
+
+
+def test_a_backup_is_all_that_is_needed(deployment, clicks):
+    """The commands of docs/operations.md: every volume is lost, and the dump alone brings the rows and the counts back."""
+    backup = deployment.work / "adledger.dump"
+    with open(backup, "wb") as out:
+        subprocess.run(["docker-compose", "-f", "docker-compose.prod.yaml", "exec", "-T", "postgres", "pg_dump", "-U", "postgres", "-Fc", "adledger"],
+                       env=deployment.env, cwd=deployment.sources, stdout=out, check=True)
+    deployment.compose("down", "-v", "-t", str(STOP_SECONDS))
+    deployment.compose("up", "-d", "postgres")
+    deployment.wait_postgres()
+    with open(backup, "rb") as dump:
+        subprocess.run(["docker-compose", "-f", "docker-compose.prod.yaml", "exec", "-T", "postgres", "pg_restore", "-U", "postgres", "-d", "adledger",
+                        "--exit-on-error", "--single-transaction"], env=deployment.env, cwd=deployment.sources, stdin=dump, check=True)
+    deployment.compose("up", "-d")
+    deployment.wait_healthy()
+    clicks.reconcile()
+    clicks.under_load(lambda: None)
+    clicks.reconcile()
+
+
+def test_prometheus_finds_every_instance(deployment):
+    wanted = {"gateway": 2, "ingest": 2, "analytics": 1, "redis": 1, "postgres": 1, "prometheus": 1}
+    deployment.compose("--profile", "monitoring", "up", "-d", "prometheus", "alertmanager", "redis-exporter", "postgres-exporter")
+
+    def found():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{PROMETHEUS_PORT}/api/v1/query?query=sum(up)by(job)", timeout=2) as answer:
+                rows = json.load(answer)["data"]["result"]
+        except OSError:
+            return False
+        return all({row["metric"]["job"]: int(row["value"][1]) for row in rows}.get(job) == count for job, count in wanted.items())
+
+    wait_until("every instance is scraped", found, 60)
+
+
+def test_the_symbols_are_those_of_the_binaries(deployment):
+    out = deployment.work / "symbols"
+    deployment.docker("build", "--quiet", "--network", "host", "--build-arg", "COMMIT=0123456789ab", "--target", "symbols", "--output", out,
+                      deployment.sources)
+    ids = {f"{path.parent.name}{path.stem}" for path in out.rglob("*.debug")}
+    assert len(ids) == len(SERVICES)
+    for service in SERVICES:
+        container = deployment.containers(service)[0]
+        deployment.docker("cp", f"{container}:/usr/local/bin/{service}", deployment.work / service)
+        notes = run(["readelf", "-n", deployment.work / service]).stdout
+        assert notes.split("Build ID: ")[1].split()[0] in ids, service
+
+
+def test_the_same_commit_gives_the_same_binaries():
+    with tempfile.TemporaryDirectory(prefix="adledger-twice-") as work:
+        digests = []
+        for name in ("here", "there/a/longer/path"):
+            sources = Path(work) / name
+            sources.mkdir(parents=True)
+            copy_sources(sources)
+            env = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000", "CCACHE_DISABLE": "1"}
+            run(["cmake", "--preset", "release", "-DADLEDGER_COMMIT=0123456789ab", "-DBUILD_TESTING=OFF"], cwd=sources, env=env)
+            run(["ninja", "-C", "build/release", "services"], cwd=sources, env=env)
+            digests.append([hashlib.sha256((sources / "build/release/services" / service / service).read_bytes()).hexdigest()
+                            for service in SERVICES])
+        assert digests[0] == digests[1]
