@@ -1,7 +1,7 @@
 # The images of adledger, one target a service:
 #
 #   docker build --target gateway|ingest|analytics .    an image of that service
-#   docker build --target symbols -o symbols .          the debug symbols of all three, for gdb and core files
+#   docker build --target symbols --output symbols .    the debug symbols of all three, for gdb and core files
 #
 # tools/images builds all of them with the commit and its date. `ingest --migrate`, in ingest's image, brings the
 # database's tables up to date. Every image runs as user 10001, needs no capability and no writable root.
