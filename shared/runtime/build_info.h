@@ -9,5 +9,4 @@
 const char *build_version(void); /* "0.1.0": the CMake project's */
 const char *build_commit(void);  /* "1a2b3c4d5e6f"; "unknown" outside git */
 const char *build_type(void);    /* "RelWithDebInfo" */
-const char *build_date(
-    void); /* the commit's, so that a build can be repeated: "2026-11-21T11:49:47Z"; or "unknown" */
+const char *build_date(void);    /* "2026-11-21T11:49:47Z": the commit's; or "unknown" */

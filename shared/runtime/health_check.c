@@ -63,8 +63,7 @@ static bool ask(int fd, const struct addrinfo *peer, struct error *err)
     static const char request[] = "GET /health/ready HTTP/1.1\r\n"
                                   "Host: localhost\r\n"
                                   "Connection: close\r\n\r\n";
-    const struct timeval wait = {.tv_sec = HEALTH_CHECK_WAIT_MS / 1000,
-                                 .tv_usec = HEALTH_CHECK_WAIT_MS % 1000 * 1000};
+    const struct timeval wait = {.tv_sec = HEALTH_CHECK_WAIT_S};
 
     if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) != 0 ||
@@ -81,8 +80,8 @@ static bool read_status(int fd, struct error *err)
     const size_t size = sizeof(line) - 1;
 
     if (recv(fd, line, size, MSG_WAITALL) != (ssize_t)size)
-        return error_set(err, ERROR_UNAVAILABLE, "health: no answer in %d ms",
-                         (int)HEALTH_CHECK_WAIT_MS);
+        return error_set(err, ERROR_UNAVAILABLE, "health: no answer in %d s",
+                         (int)HEALTH_CHECK_WAIT_S);
     if (strcmp(line, "HTTP/1.1 200") != 0)
         return error_set(err, ERROR_UNAVAILABLE, "health: not ready: status %.3s", line + size - 3);
     return true;

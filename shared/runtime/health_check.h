@@ -1,18 +1,18 @@
 /*
  * health_check.h — asks a running service whether it is ready
  *
- * Why:     a container's health command needs something inside the container that can ask; the
- * service's own binary can, so that its image carries no HTTP client. Shape:   one GET
- * /health/ready over a blocking socket; only the status of the answer counts. Units:   the whole
- * question takes at most a few HEALTH_CHECK_WAIT_MS: one to connect, one to send, one to read.
+ * Why:     a container's health command needs something in the container that can ask; the
+ *          service's own binary can, so that its image carries no HTTP client.
+ * Shape:   one GET /health/ready over a blocking socket; only the status of the answer counts.
+ * Units:   at most HEALTH_CHECK_WAIT_S seconds to connect, to send and to read, each.
  * Errors:  ERROR_UNAVAILABLE when it does not listen, does not answer in time or answers anything
- * but 200; ERROR_INVALID when the host is no address.
+ *          but 200; ERROR_INVALID when the host is no address.
  */
 #pragma once
 
 #include "base/error.h"
 
-enum { HEALTH_CHECK_WAIT_MS = 1000 };
+enum { HEALTH_CHECK_WAIT_S = 1 };
 
 /* host is what the service listens on: an address for all interfaces is asked on loopback. */
 MUST_CHECK bool health_check(const char *host, int port, struct error *err);
