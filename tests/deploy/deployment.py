@@ -61,6 +61,19 @@ class Deployment:
     def stop_engine(self):
         run([ROOT / "tests/deploy/engine", "stop", self.engine_dir])
 
+    def forget(self):
+        """What an earlier run left: its containers, and its images, which `up` would take for those of these sources."""
+        left = self.docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={PROJECT}").split()
+        if left:
+            self.docker("rm", "-f", "-v", *left)
+        for kind in ("network", "volume"):
+            names = self.docker(kind, "ls", "-q", "--filter", f"label=com.docker.compose.project={PROJECT}").split()
+            if names:
+                self.docker(kind, "rm", *names)
+        images = self.docker("images", "-q", "adledger-test-*").split()
+        if images:
+            self.docker("rmi", "-f", *set(images))
+
     def build_stand_ins(self):
         context = self.work / "stand-in"
         shutil.copytree(ROOT / "tests/deploy/standin", context)

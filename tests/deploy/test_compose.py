@@ -27,7 +27,7 @@ def deployment():
     running = Deployment(work, engine_dir)
     running.start_engine()
     try:
-        running.compose("down", "-v", check=False)
+        running.forget()
         running.build_stand_ins()
         yield running
         running.make_secrets()
