@@ -13,8 +13,8 @@
  *                                        \-- away, waited --> keeper -------/
  *
  *          A batch gets its number when it is first handed to either, so that one that never was
- *          burns none. Heartbeats tell the readers what the ledger knows when no event does, and try
- *          a stream that was away when no event tries it.
+ *          burns none. Heartbeats tell the readers what the ledger knows when no event does, and
+ *          try a stream that was away when no event tries it.
  * Errors:  an event that finds its lane's queue full is refused: shed it (503 overloaded).
  * Limits:  queue_bytes of closed batches a lane; stream_ms for the stream, verdict_ms for all.
  * Units:   now_ms is monotonic, at_ms Unix milliseconds; both are passed in.

@@ -3,7 +3,8 @@
  *
  * Why:     what the stream does not take is kept by the spool, and what the spool does not take by
  *          PostgreSQL's inbox. Both block, so each has a thread of its own, and both are asked
- * alike. Shape:   a bounded queue and group commit: the thread takes what waits and hands it to the
+ *          alike.
+ * Shape:   a bounded queue and group commit: the thread takes what waits and hands it to the
  *          store's write in one call, one transaction.
  *
  *            keep_line_submit -> queue -> store->write (one transaction) -> job->on_done

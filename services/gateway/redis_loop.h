@@ -15,7 +15,8 @@
  *
  * Errors:  ERROR_UNAVAILABLE when there is no connection or no answer in batch_ms, or the breaker
  *          is open; ERROR_LIMIT when pending_max transactions wait. A transaction that was begun
- * always comes back. Memory:  struct redis_batch is the caller's, and must live until its callback.
+ *          always comes back.
+ * Memory:  struct redis_batch is the caller's, and must live until its callback.
  * Threads: the loop's.
  */
 #pragma once

@@ -1,9 +1,10 @@
 /*
  * repeats.h — rows of one transaction whose id came before in it
  *
- * Why:    COPY fails on an id that comes twice, so only the first is sent, as only the first
- * counts. Shape:  an open-addressing set of the ids, at most half full, emptied by each call.
- * Memory: the struct is embedded and owns its slots.
+ * Why:     COPY fails on an id that comes twice, so only the first is sent, as only the first
+ *          counts.
+ * Shape:   an open-addressing set of the ids, at most half full, emptied by each call.
+ * Memory:  the struct is embedded and owns its slots.
  */
 #pragma once
 

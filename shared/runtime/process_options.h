@@ -1,9 +1,10 @@
 /*
  * process_options.h — the settings that every process of ours has, and what they set up
  *
- * Why:    three services log alike and live under the same limits; each has these rows in its
- * table. Errors: ERROR_INVALID for a log that cannot be written, ERROR_INTERNAL when the system
- * refuses. Memory: the strings are the settings', freed with them.
+ * Why:     three services log alike and live under the same limits; each has these rows in its
+ *          table.
+ * Errors:  ERROR_INVALID for a log that cannot be written, ERROR_INTERNAL when the system refuses.
+ * Memory:  the strings are the settings', freed with them.
  *
  *   struct settings {
  *       struct process_settings process;

@@ -3,13 +3,13 @@
  *
  * States:  STARTING -> READY -> DRAINING. SIGTERM and SIGINT start the drain; SIGHUP is only
  *          logged, as no setting changes in a running process. Readiness is proven by the owner:
- * service_ready once every dependency has answered; liveness by beats: each loop or worker calls
- * service_beat and /health/live fails when one has not for SERVICE_LIVENESS_MS. Signals:
- * service_open blocks the three in its thread, and so in every thread that is started later, a
- * library's too; a thread of its own takes them by signalfd. So open the service before anything
- * that starts threads. Threads: one service a process; everything but open and close may be called
- * from any thread. The memory of service_pause (how often in a row, what was logged) is each
- * thread's own.
+ *          service_ready once every dependency has answered; liveness by beats: each loop or worker
+ *          calls service_beat and /health/live fails when one has not for SERVICE_LIVENESS_MS.
+ * Signals: service_open blocks the three in its thread, and so in every thread that is started
+ *          later, a library's too; a thread of its own takes them by signalfd. So open the service
+ *          before anything that starts threads.
+ * Threads: one service a process; everything but open and close may be called from any thread. The
+ *          memory of service_pause (how often in a row, what was logged) is each thread's own.
  */
 #pragma once
 

@@ -10,7 +10,7 @@
 enum { FAKE_SENT_MAX = 64 };
 
 struct publisher {
-    bool is_away;                      /* what publisher_ask says; else it takes what has a place */
+    bool is_away; /* what publisher_ask says; else it takes what has a place */
     bool wants_trial;
     struct batch *sent[FAKE_SENT_MAX]; /* under way, oldest first */
     size_t sent_count;
