@@ -70,6 +70,39 @@ void columns_heads(struct columns *columns, const struct batch *batch)
     }
 }
 
+/* As batch_ranges.fate counts them. */
+enum { FATE_SPOOLED = 1, FATE_ABANDONED = 2 };
+
+static void add_ranges(struct pg_array *array, const struct codec_header *header,
+                       const struct codec_ranges *ranges, int16_t fate)
+{
+    for (size_t i = 0; i < ranges->count; i++) {
+        pg_array_add_bytes(&array[0], header->gateway_id, sizeof(header->gateway_id));
+        pg_array_add_int32(&array[1], (int32_t)header->thread);
+        pg_array_add_int16(&array[2], fate);
+        pg_array_add_int64(&array[3], (int64_t)ranges->rows[i].first);
+        pg_array_add_int64(&array[4], (int64_t)ranges->rows[i].last);
+        pg_array_add_int64(&array[5], (int64_t)ranges->rows[i].events);
+        pg_array_add_time_ms(&array[6], header->sent_at_ms);
+    }
+}
+
+void columns_ranges(struct columns *columns, const struct batch *batch)
+{
+    static const Oid types[] = {OID_UUID, OID_INT4, OID_INT2,       OID_INT8,
+                                OID_INT8, OID_INT8, OID_TIMESTAMPTZ};
+    struct pg_array *array = begin(columns, types, sizeof(types) / sizeof(types[0]));
+
+    for (size_t i = 0; i < batch->head_count; i++) {
+        const struct codec_header *header = &batch->heads[i].header;
+
+        if (!batch->heads[i].is_filed)
+            continue;
+        add_ranges(array, header, &header->spooled, FATE_SPOOLED);
+        add_ranges(array, header, &header->abandoned, FATE_ABANDONED);
+    }
+}
+
 /* One array a column, or the same one for all of them: that is a row of COPY. */
 static void add_event(struct pg_array *const to[EVENT_COLUMNS], const struct event *event)
 {

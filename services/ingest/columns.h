@@ -26,6 +26,8 @@ void columns_free(struct columns *columns);
 
 /* What each of them fills is in the order of the parameters in store_sql.h. */
 void columns_heads(struct columns *columns, const struct batch *batch);
+/* The ranges that the filed batches' headers carry. */
+void columns_ranges(struct columns *columns, const struct batch *batch);
 void columns_events(struct columns *columns, const struct batch *batch, const uint32_t *rows,
                     size_t row_count);
 /* The same as rows for COPY; pg_array_copy ends them. */

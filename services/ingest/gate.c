@@ -46,6 +46,13 @@ static enum breaker_result judge(enum error_kind kind)
     return BREAKER_FAILURE;
 }
 
+/* Refused with a SQLSTATE that only a person can mend: service_pause logs it as an error. */
+static void count_refusal(const struct gate *self, const struct error *err)
+{
+    if (err->kind == ERROR_INTERNAL && pg_sqlstate(self->pg)[0] != '\0')
+        ingest_count(METRIC_ingest_configuration_errors_total, 1);
+}
+
 /* Connects unless connected. */
 static bool reach(struct gate *self, struct error *err)
 {
@@ -63,6 +70,7 @@ bool gate_ask(struct gate *self, struct breaker_permit *out_permit, struct error
         return error_set(err, ERROR_UNAVAILABLE, "gate: the database's breaker is open");
     if (reach(self, err))
         return true;
+    count_refusal(self, err);
     guard_report(&self->guard, out_permit,
                  err->kind == ERROR_UNAVAILABLE ? BREAKER_CONNECT_FAILURE : judge(err->kind),
                  clock_now_ms());
@@ -72,6 +80,8 @@ bool gate_ask(struct gate *self, struct breaker_permit *out_permit, struct error
 bool gate_answer(struct gate *self, const struct breaker_permit *permit, bool is_done,
                  const struct error *err)
 {
+    if (!is_done)
+        count_refusal(self, err);
     guard_report(&self->guard, permit, judge(is_done ? ERROR_NONE : err->kind), clock_now_ms());
     return is_done;
 }

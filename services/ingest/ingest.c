@@ -340,6 +340,19 @@ static bool store(struct ingest *self, struct store_outcome *out, struct error *
     return false;
 }
 
+/* Gateways and we read clocks that nobody keeps in step but their machines. */
+static void show_skew(const struct ingest *self)
+{
+    int64_t newest_at_ms = INT64_MIN;
+
+    for (size_t i = 0; i < self->batch->row_count; i++)
+        if (self->batch->rows[i].event.received_at_ms > newest_at_ms)
+            newest_at_ms = self->batch->rows[i].event.received_at_ms;
+    if (newest_at_ms != INT64_MIN)
+        ingest_gauge_by(METRIC_clock_skew_seconds, self->options.partition,
+                        (double)(newest_at_ms - clock_at_ms()) / 1e3);
+}
+
 /* Committed: the messages are done with, and the reader may forget them. */
 static void advance(struct ingest *self, const struct store_outcome *outcome)
 {
@@ -354,6 +367,7 @@ static void advance(struct ingest *self, const struct store_outcome *outcome)
     if (self->held_count == 0) /* what is held beyond it would come again */
         reader_advance(self->reader, self->position);
     count_outcome(outcome);
+    show_skew(self);
     ingest_observe(METRIC_ingest_batch_events, (double)self->batch->row_count);
     ingest_observe(METRIC_ingest_freshness_seconds, age_ms > 0 ? (double)age_ms / 1e3 : 0);
     ingest_gauge_by(METRIC_ingest_position, self->options.partition, (double)self->position);

@@ -3,6 +3,7 @@
  */
 #include "base/auto.h"
 #include "clients/lease.h"
+#include "dlq.h"
 #include "health.h"
 #include "http/ops.h"
 #include "http/server.h"
@@ -98,6 +99,11 @@ int main(int argc, char **argv)
     const struct upkeep_options upkeep_options = settings_upkeep_options(&settings);
     AUTO(upkeep_close) struct upkeep *upkeep = upkeep_open(&upkeep_options, service, &err);
     if (upkeep == NULL)
+        return service_fail(&err);
+
+    const struct dlq_options dlq_options = settings_dlq_options(&settings);
+    AUTO(dlq_close) struct dlq *dlq = dlq_open(&dlq_options, bus, service, &err);
+    if (dlq == NULL)
         return service_fail(&err);
 
     const struct workers_options workers_options = settings_workers_options(&settings);

@@ -42,6 +42,10 @@ const struct option_row settings_rows[] = {
                "a partition whose reader is silent for so many milliseconds is free"),
     OPTION_INT("RETENTION_DAYS", FIELD(retention_days), 90, 1, 3650,
                "days that events are kept; their sums are kept for ever"),
+    OPTION_INT("DEAD_LETTER_DAYS", FIELD(dead_letter_days), 90, 1, 3650,
+               "days that dead letters are kept"),
+    OPTION_INT("DLQ_MAX_BYTES", FIELD(dlq_max_bytes), 64 << 20, 1 << 20, 1LL << 40,
+               "size limit of the stream ADS_DLQ in bytes; its oldest go first"),
     OPTION_INT("PARTITIONS_AHEAD_DAYS", FIELD(partitions_ahead_days), 3, 1, 30,
                "days whose tables are made ahead"),
     OPTION_END,
@@ -72,6 +76,18 @@ struct upkeep_options settings_upkeep_options(const struct settings *settings)
         .connect_ms = (int)settings->pg_connect_ms,
         .ahead_days = settings->partitions_ahead_days,
         .retention_days = settings->retention_days,
+        .dead_letter_days = settings->dead_letter_days,
+    };
+}
+
+struct dlq_options settings_dlq_options(const struct settings *settings)
+{
+    return (struct dlq_options){
+        .conninfo = settings->endpoints.postgres,
+        .connect_ms = (int)settings->pg_connect_ms,
+        .query_ms = (int)settings->pg_query_ms,
+        .max_bytes = settings->dlq_max_bytes,
+        .replicas = (int)settings->stream_replicas,
     };
 }
 

@@ -9,6 +9,7 @@
 #include "clients/bus.h"
 #include "clients/endpoints.h"
 #include "clients/lease.h"
+#include "dlq.h"
 #include "runtime/config.h"
 #include "runtime/process_options.h"
 #include "upkeep.h"
@@ -31,7 +32,8 @@ struct settings {
     int64_t stream_max_bytes, stream_dedup_ms, stream_replicas;
     int64_t lease_ttl_ms;
 
-    int64_t retention_days, partitions_ahead_days;
+    int64_t retention_days, dead_letter_days, partitions_ahead_days;
+    int64_t dlq_max_bytes;
 };
 
 extern const struct option_row settings_rows[];
@@ -40,4 +42,5 @@ extern const struct option_row settings_rows[];
 struct stream_limits settings_stream_limits(const struct settings *settings);
 struct lease_options settings_lease_options(const struct settings *settings);
 struct upkeep_options settings_upkeep_options(const struct settings *settings);
+struct dlq_options settings_dlq_options(const struct settings *settings);
 struct workers_options settings_workers_options(const struct settings *settings);

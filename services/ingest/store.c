@@ -6,6 +6,7 @@
 #include "event/event_id.h"
 #include "fold.h"
 #include "pace.h"
+#include "ranges.h"
 #include "repeats.h"
 #include "runtime/clock.h"
 #include "store_sql.h"
@@ -186,6 +187,8 @@ static bool run(struct store *self, struct batch *batch, uint64_t expected, enum
         return false;
     if (!*out_moved)
         return true;
+    if (!ranges_keep(self->pg, &self->first, batch, err))
+        return false;
     if (*way == STORE_BY_COPY && has_seen_batch(batch))
         *way = STORE_BY_INSERT;
     return choose_rows(self, batch, *way, err) && put_events(self, batch, *way, err) &&

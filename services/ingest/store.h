@@ -10,8 +10,8 @@
  * Memory:  borrows the connection; owns the arrays that it fills again and again.
  * Threads: one owner thread.
  *
- *   BEGIN -> claim -> copy or insert -> sum -> tell (only when something was not inserted) ->
- * COMMIT
+ *   BEGIN -> claim -> ranges (only when a batch carries some) -> copy or insert -> sum
+ *         -> tell (only when something was not inserted) -> COMMIT
  */
 #pragma once
 

@@ -2,6 +2,7 @@
  * store_sql.h — the statements of one transaction, in the order they run
  *
  *   claim    moves the position by compare-and-set and files the batches, in one round trip
+ *   ranges   only when a batch carries some: see ranges.c
  *   copy     the events, when none of them is there already: it fails on the first that is
  *   insert   the events otherwise; the primary key takes those that were not there before
  *   sum      adds the folded counts of what was really inserted to the rollups

@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "clients/pg.h"
 #include "day.h"
+#include "expiry.h"
 #include "ingest_metrics.h"
 #include "partitions.h"
 #include "runtime/clock.h"
@@ -56,20 +57,44 @@ bool upkeep_make(struct pg *pg, const struct upkeep_options *options, struct err
     return session_ensure(&session, pg, err) && make(pg, options, err);
 }
 
-/* The connection may be lost between making and dropping: the limits are looked at twice. */
+/* Ranges go with the batches that they are about. */
+static bool expire(struct upkeep *self, int64_t today, struct error *err)
+{
+    size_t ranges = 0;
+    size_t letters = 0;
+
+    if (!expiry_drop_ranges(self->pg, today - self->options.retention_days, &ranges, err) ||
+        !expiry_drop_letters(self->pg, today - self->options.dead_letter_days, &letters, err))
+        return false;
+    ingest_count(METRIC_batch_ranges_dropped_total, (int64_t)ranges);
+    ingest_count(METRIC_dead_letters_dropped_total, (int64_t)letters);
+    if (ranges + letters > 0)
+        log_info("rows_dropped", "batch_ranges=%zu dead_letters=%zu", ranges, letters);
+    return true;
+}
+
+/* The connection may be lost between the parts: the limits are looked at before each. */
 static bool run_round(struct upkeep *self, struct error *err)
 {
-    int64_t first_kept = day_of_ms(clock_at_ms()) - self->options.retention_days;
+    int64_t today = day_of_ms(clock_at_ms());
     size_t dropped = 0;
 
     if (!session_ensure(&self->session, self->pg, err) || !make(self->pg, &self->options, err) ||
         !session_ensure(&self->session, self->pg, err) ||
-        !partitions_drop(self->pg, first_kept, &dropped, err))
+        !partitions_drop(self->pg, today - self->options.retention_days, &dropped, err))
         return false;
     ingest_count(METRIC_partitions_dropped_total, (int64_t)dropped);
     if (dropped > 0)
         log_info("days_dropped", "tables=%zu", dropped);
-    return true;
+    return session_ensure(&self->session, self->pg, err) && expire(self, today, err);
+}
+
+/* Nobody waits for a day to be counted when the process ends: the server rolls it back. */
+static bool on_wait(void *ctx)
+{
+    const struct upkeep *self = ctx;
+
+    return !atomic_load(&self->is_closing) && service_running(self->service);
 }
 
 static void *on_start(void *ctx)
@@ -105,7 +130,9 @@ struct upkeep *upkeep_open(const struct upkeep_options *options, struct service 
         self->pg = pg_new(&(struct pg_options){.conninfo = options->conninfo,
                                                .application = "adledger ingest upkeep",
                                                .connect_ms = options->connect_ms,
-                                               .query_ms = STATEMENT_MS});
+                                               .query_ms = STATEMENT_MS,
+                                               .on_wait = on_wait,
+                                               .ctx = self});
     }
     if (self == NULL || self->pg == NULL ||
         pthread_create(&self->thread, NULL, on_start, self) != 0) {
@@ -123,12 +150,13 @@ void upkeep_close(struct upkeep **upkeep)
 
     if (self == NULL)
         return;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += JOIN_S;
     atomic_store(&self->is_closing, true);
-    /* A long statement outlives us: the process ends and the server rolls it back. Its thread still
-     * uses the memory, so that stays. */
-    if (self->has_thread && pthread_timedjoin_np(self->thread, NULL, &until) != 0) {
+    /* Only looking up the server's name can take longer. The thread still uses the memory then, so
+     * that stays. */
+    if (self->has_thread &&
+        pthread_clockjoin_np(self->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
         log_warn("upkeep_abandoned", "after_s=%d", JOIN_S);
         return;
     }

@@ -1,5 +1,6 @@
 /*
- * upkeep.h — what has to be done by the clock: days made ahead, old ones dropped, salts
+ * upkeep.h — what has to be done by the clock: days made ahead, old ones dropped, salts, and what
+ *            is deleted by age
  *
  * Why:     an INSERT must never wait for a table to be made, and must never find that it is not.
  * Threads: upkeep_make on any connection's own thread; upkeep_open starts a thread with a
@@ -18,6 +19,7 @@ struct upkeep_options {
     const char *conninfo; /* borrowed until upkeep_close */
     int connect_ms;
     int64_t ahead_days, retention_days;
+    int64_t dead_letter_days; /* dead letters are kept for longer, or shorter */
 };
 
 /* Tables from yesterday to ahead_days, and salts. Without them nothing can be stored. */
@@ -25,5 +27,5 @@ MUST_CHECK bool upkeep_make(struct pg *pg, const struct upkeep_options *options,
 
 struct upkeep *upkeep_open(const struct upkeep_options *options, struct service *service,
                            struct error *err);
-/* Waits for the thread for a bounded time; the service must be stopping. */
+/* The statement under way is given up; waits for a bounded time. The service must be stopping. */
 void upkeep_close(struct upkeep **upkeep);

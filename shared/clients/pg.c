@@ -95,6 +95,7 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
 static bool ready(struct pg *pg, struct error *err)
 {
     pg->sqlstate[0] = '\0';
+    pg->is_given_up = false;
     if (pg->in_transaction && !pg_is_connected(pg))
         return error_set(err, ERROR_UNAVAILABLE, "pg: the connection was lost in a transaction");
     return pg_connect(pg, err);
@@ -176,7 +177,7 @@ static bool flush(struct pg *pg, int64_t deadline_ms)
     int left = PQflush(pg->connection);
 
     while (left > 0) {
-        if (!poll_wait(PQsocket(pg->connection), POLLIN | POLLOUT, deadline_ms))
+        if (!pg_connect_wait(pg, POLLIN | POLLOUT, deadline_ms))
             return false;
         if (PQconsumeInput(pg->connection) == 0)
             return false;
@@ -204,8 +205,7 @@ static bool is_good(const PGresult *result)
 static bool next_result(struct pg *pg, int64_t deadline_ms, PGresult **out_result)
 {
     while (PQisBusy(pg->connection) != 0) {
-        if (!poll_wait(PQsocket(pg->connection), POLLIN, deadline_ms) ||
-            PQconsumeInput(pg->connection) == 0)
+        if (!pg_connect_wait(pg, POLLIN, deadline_ms) || PQconsumeInput(pg->connection) == 0)
             return false;
     }
     *out_result = PQgetResult(pg->connection);
@@ -241,7 +241,9 @@ static bool conclude(struct pg *pg, const PGresult *result, enum error_kind when
         clients_count_result(METRIC_pg_statements_total, ERROR_NONE);
         return true;
     }
-    if (result == NULL && PQstatus(pg->connection) == CONNECTION_OK)
+    if (result == NULL && pg->is_given_up)
+        error_set(err, when_lost, "pg: given up: its caller ends");
+    else if (result == NULL && PQstatus(pg->connection) == CONNECTION_OK)
         error_set(err, when_lost, "pg: no answer within %d ms", pg->options.query_ms);
     else if (result == NULL)
         (void)pg_error_of_connection(pg, when_lost, err);
@@ -409,7 +411,7 @@ bool pg_wait_notify(struct pg *pg, int wait_ms, bool *out_came, struct error *er
     if (!pg_is_connected(pg))
         return error_set(err, ERROR_UNAVAILABLE, "pg: not connected, so nothing is listened to");
     came = take_notifies(pg->connection);
-    while (!came && poll_wait(PQsocket(pg->connection), POLLIN, deadline_ms)) {
+    while (!came && pg_connect_wait(pg, POLLIN, deadline_ms)) {
         if (PQconsumeInput(pg->connection) == 0) {
             (void)pg_error_of_connection(pg, ERROR_UNAVAILABLE, err);
             pg_connect_drop(pg);

@@ -28,6 +28,12 @@ struct pg_options {
     const char *conninfo;     /* URL or keyword form; borrowed until pg_close */
     const char *application;  /* "adledger ingest" */
     int connect_ms, query_ms; /* deadlines */
+    /*
+     * Asked every PG_LOOK_MS of a wait; false ends it as its deadline would, so that a statement
+     * of minutes does not hold up the process's end. NULL: only the deadline ends it.
+     */
+    bool (*on_wait)(void *ctx);
+    void *ctx;
 };
 
 struct pg *pg_new(const struct pg_options *options); /* does not connect yet; NULL: no memory */

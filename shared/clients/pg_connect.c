@@ -84,7 +84,7 @@ static bool poll_handshake(struct pg *pg, struct error *err)
     while (wanted != PGRES_POLLING_OK) {
         short events = wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT;
 
-        if (!poll_wait(PQsocket(connection), events, deadline_ms))
+        if (!pg_connect_wait(pg, events, deadline_ms))
             return error_set(err, ERROR_UNAVAILABLE, "%s:%s: timed out after %d ms",
                              PQhost(connection), PQport(connection), pg->options.connect_ms);
         wanted = PQconnectPoll(connection);
@@ -92,6 +92,23 @@ static bool poll_handshake(struct pg *pg, struct error *err)
             return pg_error_of_connection(pg, ERROR_UNAVAILABLE, err);
     }
     return true;
+}
+
+bool pg_connect_wait(struct pg *pg, short events, int64_t deadline_ms)
+{
+    int fd = PQsocket(pg->connection);
+
+    pg->is_given_up = false;
+    while (pg->options.on_wait != NULL && !pg->is_given_up) {
+        int64_t look_ms = clock_now_ms() + PG_LOOK_MS;
+
+        if (look_ms >= deadline_ms)
+            break;
+        if (poll_wait(fd, events, look_ms))
+            return true;
+        pg->is_given_up = !pg->options.on_wait(pg->options.ctx);
+    }
+    return !pg->is_given_up && poll_wait(fd, events, deadline_ms);
 }
 
 void pg_connect_drop(struct pg *pg)

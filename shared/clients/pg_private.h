@@ -5,7 +5,7 @@
 
 #include "clients/pg.h"
 
-enum { PG_STATEMENTS_MAX = 128, PG_PARAMS_MAX = 64 };
+enum { PG_STATEMENTS_MAX = 128, PG_PARAMS_MAX = 64, PG_LOOK_MS = 200 };
 
 struct pg {
     struct pg_options options;
@@ -13,6 +13,7 @@ struct pg {
     char *prepared[PG_STATEMENTS_MAX]; /* names that this connection knows; owned */
     size_t prepared_count;
     bool in_transaction; /* from pg_begin to its end; stays set when the connection is lost */
+    bool is_given_up;    /* on_wait has ended the last wait */
     char sqlstate[6];    /* of the last failure */
 };
 
@@ -20,6 +21,9 @@ struct pg {
 MUST_CHECK bool pg_connect_open(struct pg *pg, struct error *err);
 /* Closes the socket without waiting for anyone. */
 void pg_connect_drop(struct pg *pg);
+
+/* As poll_wait on the connection's socket; on_wait may end it early. */
+bool pg_connect_wait(struct pg *pg, short events, int64_t deadline_ms);
 
 /* pg.c: a string of statements on a connection that is there. */
 MUST_CHECK bool pg_run_script(struct pg *pg, const char *sql, struct error *err);

@@ -56,6 +56,29 @@ TEST(a_new_batch_is_stored_with_its_position_in_one_transaction)
     batch_free(&batch);
 }
 
+TEST(a_batch_without_events_is_filed_and_its_ranges_are_one_statement_more)
+{
+    struct batch *batch = batch_new(0, RETENTION);
+    struct store *store = store_new(NULL, 0);
+    struct store_outcome outcome;
+    struct reader_message sent;
+
+    assert_non_null(batch);
+    fake_pg_reset(100);
+    batch_reset(batch, now_ms);
+    message_begin(&message, 1, now_ms);
+    message.header.spooled = (struct codec_ranges){.count = 1, .rows = {{2, 3, 10}}};
+    sent = message_end(&message, 101);
+    assert_ok(batch_add(batch, &sent, err));
+    assert_ok(store_write(store, batch, 100, &outcome, err));
+
+    assert_int_equal(outcome.stored, 0);
+    assert_int_equal(fake_pg.position, 101);
+    assert_string_equal(fake_pg.asked, "begin claim ranges commit");
+    store_free(&store);
+    batch_free(&batch);
+}
+
 TEST(nothing_is_stored_when_another_process_has_moved_the_position)
 {
     struct batch *batch = batch_of(3, err);
@@ -281,6 +304,7 @@ TEST(only_an_ad_that_the_gateway_left_open_is_looked_up)
 }
 
 TESTS(RUN(a_new_batch_is_stored_with_its_position_in_one_transaction),
+      RUN(a_batch_without_events_is_filed_and_its_ranges_are_one_statement_more),
       RUN(nothing_is_stored_when_another_process_has_moved_the_position),
       RUN(an_event_that_is_there_already_is_a_duplicate_and_marks_its_quarter),
       RUN(of_two_equal_events_in_one_transaction_the_first_counts),
