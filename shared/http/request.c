@@ -53,7 +53,7 @@ static bool is_named(const h2o_header_t *header, const char *name, size_t size_b
     return header->name->len == size_bytes && memcmp(header->name->base, name, size_bytes) == 0;
 }
 
-/* h2o has lower-cased the names; Content-Type is one of its tokens, so its address tells it. */
+/* h2o has lower-cased the names; those among its tokens are told by their address. */
 static void read_headers(struct request *self, const h2o_headers_t *headers)
 {
     for (size_t i = 0; i < headers->size; i++) {
@@ -61,6 +61,8 @@ static void read_headers(struct request *self, const h2o_headers_t *headers)
 
         if (header->name == &H2O_TOKEN_CONTENT_TYPE->buf)
             self->content_type = header->value;
+        else if (header->name == &H2O_TOKEN_CONTENT_ENCODING->buf)
+            self->content_encoding = header->value;
         else if (is_named(header, H2O_STRLIT("origin")))
             self->origin = header->value;
         else if (is_named(header, H2O_STRLIT("x-request-id")) &&

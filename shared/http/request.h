@@ -20,7 +20,7 @@ struct request {
     int64_t started_us;       /* monotonic; the body had been read by then */
     h2o_iovec_t id;           /* X-Request-Id: 1 to REQUEST_ID_MAX of [A-Za-z0-9._-] */
     h2o_iovec_t origin;       /* the Origin header; len 0: none */
-    h2o_iovec_t content_type; /* len 0: none */
+    h2o_iovec_t content_type, content_encoding; /* len 0: none */
     bool is_head;
 };
 

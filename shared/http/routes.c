@@ -191,6 +191,12 @@ static bool check_body(h2o_req_t *req, const struct request *request)
                       route->body_max_bytes);
         return false;
     }
+    if (request->content_encoding.len > 0 && !is_type(request->content_encoding, "identity")) {
+        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("accept-encoding"), 0, NULL,
+                              H2O_STRLIT("identity"));
+        respond_fault(req, FAULT_UNSUPPORTED_MEDIA_TYPE, "", "compressed bodies are not taken");
+        return false;
+    }
     if (!is_type_accepted(request->content_type, route->flags)) {
         const char *types =
             (route->flags & ROUTE_BODY_NDJSON) != 0 ? TYPES_JSON ", " TYPE_NDJSON : TYPES_JSON;
