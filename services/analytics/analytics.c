@@ -43,6 +43,7 @@ struct analytics {
     int64_t entries_limit; /* of the next call */
     int64_t counted[EVENT_TYPE_COUNT];
     int64_t filtered;
+    int64_t newest_at_ms; /* of receipt, of what is counted next; 0: none */
 };
 
 /* What was fetched. The messages before next are folded whole; borrowed from the reader. */
@@ -135,6 +136,7 @@ void analytics_reset(struct analytics *analytics)
     recent_rollback(analytics->recent);
     memset(analytics->counted, 0, sizeof(analytics->counted));
     analytics->filtered = 0;
+    analytics->newest_at_ms = 0;
     analytics->is_placed = false;
 }
 
@@ -281,6 +283,8 @@ static bool fold_event(struct analytics *self, const struct event *event, uint64
         return true;
     }
     self->counted[event->type]++;
+    if (event->received_at_ms > self->newest_at_ms)
+        self->newest_at_ms = event->received_at_ms;
     return fold_add(self->fold, event, seq);
 }
 
@@ -395,6 +399,10 @@ static void note(struct analytics *self, const struct inbox *inbox, size_t messa
             metrics_add_by(metrics, METRIC_events_counted_total, type, self->counted[type]);
         self->counted[type] = 0;
     }
+    if (self->newest_at_ms > 0)
+        metrics_set_by(metrics, METRIC_clock_skew_seconds, partition,
+                       (double)(self->newest_at_ms - clock_at_ms()) / SECOND_MS);
+    self->newest_at_ms = 0;
     self->filtered = 0;
     recent_commit(self->recent);
     fold_reset(self->fold);

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "clients/bus.h"
+#include "clients/guard.h"
 #include "clients/pg.h"
 #include "clients/redis.h"
 #include "event/buckets.h"
@@ -17,10 +18,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { TRIM_MARGIN_MS = 5000 };
+enum { TRIM_MARGIN_MS = 5000, PERMIT_MARGIN_MS = 1000 };
 
 struct keeper {
     struct keeper_options options;
+    struct guard pg_guard, redis_guard;
     struct pg *pg;
     struct redis *redis;
     struct repair *repair;
@@ -31,22 +33,45 @@ struct keeper {
     atomic_int verdict;
 };
 
+static void init_guards(struct keeper *self)
+{
+    struct guard_options pg = {.dependency = GUARD_POSTGRES,
+                               .what = "keep",
+                               .place = self->options.partition,
+                               .breaker = breaker_default_options()};
+    struct guard_options redis = pg;
+    uint64_t seed = (uint64_t)clock_now_us() ^ (uint64_t)(uintptr_t)self;
+
+    /* A query of a rebuild may take long: only the deadline of the others tells what is slow. */
+    pg.breaker.slow_ms = self->options.pg_ms;
+    pg.breaker.permit_ms =
+        self->options.connect_ms + INT64_C(2) * self->options.pg_ms + PERMIT_MARGIN_MS;
+    redis.dependency = GUARD_REDIS;
+    guard_init(&self->pg_guard, &pg, seed, clock_now_ms());
+    guard_init(&self->redis_guard, &redis, ~seed, clock_now_ms());
+}
+
 struct keeper *keeper_open(const struct keeper_options *options, struct error *err)
 {
     AUTO(keeper_close) struct keeper *keeper = calloc(1, sizeof(*keeper));
-    const struct pg_options pg = {.conninfo = options->pg_conninfo,
-                                  .application = "adledger analytics",
+    struct pg_options pg = {.conninfo = options->pg_conninfo,
+                            .application = "adledger analytics",
+                            .connect_ms = options->connect_ms,
+                            .query_ms = options->pg_ms,
+                            .on_wait = options->on_wait,
+                            .ctx = options->ctx};
+    struct redis_options redis = {.url = options->redis_url,
                                   .connect_ms = options->connect_ms,
-                                  .query_ms = options->pg_ms};
-    const struct redis_options redis = {.url = options->redis_url,
-                                        .connect_ms = options->connect_ms,
-                                        .command_ms = options->redis_ms};
+                                  .command_ms = options->redis_ms};
 
     if (keeper == NULL) {
         error_set(err, ERROR_LIMIT, "keeper: no memory");
         return NULL;
     }
     keeper->options = *options;
+    init_guards(keeper);
+    pg.guard = &keeper->pg_guard;
+    redis.guard = &keeper->redis_guard;
     trim_init(&keeper->trim, options->dedup_window_ms + TRIM_MARGIN_MS);
     keeper->redis = redis_new(&redis, err);
     if (keeper->redis == NULL)
@@ -74,6 +99,8 @@ void keeper_close(struct keeper **keeper)
     repair_free(&(*keeper)->repair);
     pg_close(&(*keeper)->pg);
     redis_close(&(*keeper)->redis);
+    guard_end(&(*keeper)->pg_guard);
+    guard_end(&(*keeper)->redis_guard);
     free(*keeper);
     *keeper = NULL;
 }

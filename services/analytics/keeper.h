@@ -29,6 +29,7 @@ struct keeper_options {
     int trim_interval_ms;
     int64_t dedup_window_ms;
     bool (*on_progress)(void *ctx); /* false: stop, the process ends or the lease is gone */
+    bool (*on_wait)(void *ctx);     /* false: the process ends, PostgreSQL is not waited for */
     void *ctx;
 };
 

@@ -9,6 +9,9 @@
 #include "runtime/service.h"
 #include "settings.h"
 
+/* Each wait has its own deadline; this one is above all of them and below the 25 s of a stop. */
+enum { DRAIN_MAX_MS = 20000 };
+
 static void warn_of_notes(const struct endpoints *endpoints)
 {
     for (size_t i = 0; i < endpoints->note_count; i++)
@@ -39,7 +42,7 @@ int main(int argc, char **argv)
     warn_of_notes(&settings.endpoints);
 
     AUTO(service_close) struct service *service = service_open("analytics", &err);
-    if (service == NULL)
+    if (service == NULL || !service_limit_drain(service, DRAIN_MAX_MS, &err))
         return service_fail(&err);
     ops_init(service);
 

@@ -3,6 +3,7 @@
 #include "analytics.h"
 #include "base/auto.h"
 #include "clients/bus.h"
+#include "clients/guard.h"
 #include "clients/lease.h"
 #include "clients/reader.h"
 #include "clients/redis.h"
@@ -29,6 +30,7 @@ enum {
 
 struct worker {
     struct worker_options options;
+    struct guard guard; /* of redis */
     struct redis *redis;
     struct reader *reader;
     struct analytics *analytics;
@@ -82,6 +84,13 @@ static void *on_counter_thread(void *ctx)
 
 /* ---- the keeper's thread: no beat, a query of a rebuild may take minutes ---- */
 
+static bool on_wait(void *ctx)
+{
+    const struct worker *self = ctx;
+
+    return service_running(self->options.service);
+}
+
 static bool on_progress(void *ctx)
 {
     const struct worker *self = ctx;
@@ -111,8 +120,14 @@ static void *on_keeper_thread(void *ctx)
 static bool open_counter(struct worker *self, struct error *err)
 {
     const struct settings *settings = self->options.settings;
-    const struct redis_options redis = {
-        .url = settings->endpoints.redis, .connect_ms = CONNECT_MS, .command_ms = REDIS_MS};
+    const struct redis_options redis = {.url = settings->endpoints.redis,
+                                        .connect_ms = CONNECT_MS,
+                                        .command_ms = REDIS_MS,
+                                        .guard = &self->guard};
+    struct guard_options guard = {.dependency = GUARD_REDIS,
+                                  .what = "count",
+                                  .place = self->options.partition,
+                                  .breaker = breaker_default_options()};
     const struct reader_options reader = {.partition = self->options.partition,
                                           .messages_max = (size_t)settings->fetch_messages,
                                           .bytes_max = (size_t)settings->fetch_bytes,
@@ -126,6 +141,7 @@ static bool open_counter(struct worker *self, struct error *err)
 
     if (getrandom(&analytics.seed, sizeof(analytics.seed), 0) != (ssize_t)sizeof(analytics.seed))
         return error_set(err, ERROR_INTERNAL, "worker: no random bytes for a seed");
+    guard_init(&self->guard, &guard, analytics.seed, clock_now_ms());
     self->redis = redis_new(&redis, err);
     if (self->redis == NULL)
         return false;
@@ -154,6 +170,7 @@ static bool open_keeper(struct worker *self, struct error *err)
         .trim_interval_ms = (int)settings->trim_interval_ms,
         .dedup_window_ms = settings->stream_dedup_ms,
         .on_progress = on_progress,
+        .on_wait = on_wait,
         .ctx = self,
     };
 
@@ -203,6 +220,7 @@ void worker_stop(struct worker **worker)
     analytics_free(&self->analytics);
     reader_close(&self->reader);
     redis_close(&self->redis);
+    guard_end(&self->guard);
     free(self);
     *worker = NULL;
 }

@@ -19,6 +19,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Each wait has its own deadline; this one is above all of them and below the 25 s of a stop. */
+enum { DRAIN_MAX_MS = 20000 };
+
 static void free_settings(struct settings *settings)
 {
     config_free(settings_rows, settings);
@@ -76,7 +79,8 @@ int main(int argc, char **argv)
         return startup_migrate(&settings, &err) ? EXIT_SUCCESS : service_fail(&err);
 
     AUTO(service_close) struct service *service = service_open("ingest", &err);
-    if (service == NULL || !ingest_metrics_open((uint32_t)settings.partitions, &err))
+    if (service == NULL || !service_limit_drain(service, DRAIN_MAX_MS, &err) ||
+        !ingest_metrics_open((uint32_t)settings.partitions, &err))
         return service_fail(&err);
     health_start(service, (uint32_t)settings.partitions);
 

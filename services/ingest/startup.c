@@ -28,12 +28,22 @@ struct startup {
 
 typedef bool (*step_fn)(struct startup *self, struct error *err);
 
-static struct pg *new_pg(const struct settings *settings, struct error *err)
+/* A migration that waits or works for minutes ends with the process; the server rolls it back. */
+static bool on_wait(void *ctx)
+{
+    return ctx == NULL || service_running(ctx);
+}
+
+/* service NULL: only deadlines end a wait. */
+static struct pg *new_pg(const struct settings *settings, struct service *service,
+                         struct error *err)
 {
     struct pg *pg = pg_new(&(struct pg_options){.conninfo = settings->endpoints.postgres,
                                                 .application = "adledger ingest start",
                                                 .connect_ms = (int)settings->pg_connect_ms,
-                                                .query_ms = (int)settings->pg_query_ms});
+                                                .query_ms = (int)settings->pg_query_ms,
+                                                .on_wait = on_wait,
+                                                .ctx = service});
 
     if (pg == NULL)
         error_set(err, ERROR_LIMIT, "startup: no memory");
@@ -62,7 +72,7 @@ static bool migrate(struct startup *self, struct error *err)
 
 bool startup_migrate(const struct settings *settings, struct error *err)
 {
-    AUTO(pg_close) struct pg *pg = new_pg(settings, err);
+    AUTO(pg_close) struct pg *pg = new_pg(settings, NULL, err);
 
     return pg != NULL && migrate(&(struct startup){.settings = settings, .pg = pg}, err);
 }
@@ -138,7 +148,7 @@ bool startup_run(const struct settings *settings, struct service *service, struc
 {
     static const step_fn steps[] = {migrate, agree_on_partitions, make_days, connect_to_nats,
                                     ensure_streams};
-    AUTO(pg_close) struct pg *pg = new_pg(settings, err);
+    AUTO(pg_close) struct pg *pg = new_pg(settings, service, err);
     struct startup self = {.settings = settings, .pg = pg};
     size_t next = 0;
 

@@ -13,7 +13,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { IDLE_MS = 100, BLOCKED_MAX_MS = 250 };
+enum {
+    IDLE_MS = 100,
+    BLOCKED_MAX_MS = 250,
+    FINISH_MS = 8000, /* what a transaction gets that the process's end finds under way */
+};
 
 struct worker {
     uint32_t partition;
@@ -24,7 +28,8 @@ struct worker {
     pthread_t thread;
     bool has_thread;
     _Atomic int state;         /* enum worker_state */
-    _Atomic int64_t turned_ms; /* monotonic; when the last turn began */
+    int64_t stop_seen_ms;      /* by a wait for the database; 0: not yet */
+    _Atomic int64_t turned_ms; /* monotonic; when the thread last came round, or was seen waiting */
 };
 
 struct workers {
@@ -75,6 +80,23 @@ static void *on_start(void *ctx)
     return NULL;
 }
 
+/*
+ * A wait for the database with a deadline is no thread that hangs: the beat goes on. When the
+ * process ends, the transaction under way may finish, but not for ever.
+ */
+static bool on_wait(void *ctx)
+{
+    struct worker *self = ctx;
+    int64_t now_ms = clock_now_ms();
+
+    atomic_store_explicit(&self->turned_ms, now_ms, memory_order_relaxed);
+    if (service_running(self->owner->service))
+        return true;
+    if (self->stop_seen_ms == 0)
+        self->stop_seen_ms = now_ms;
+    return now_ms - self->stop_seen_ms < FINISH_MS;
+}
+
 static bool start(struct worker *self, const struct workers_options *options, struct bus *bus,
                   struct error *err)
 {
@@ -84,7 +106,9 @@ static bool start(struct worker *self, const struct workers_options *options, st
     self->pg = pg_new(&(struct pg_options){.conninfo = options->conninfo,
                                            .application = "adledger ingest",
                                            .connect_ms = options->connect_ms,
-                                           .query_ms = options->query_ms});
+                                           .query_ms = options->query_ms,
+                                           .on_wait = on_wait,
+                                           .ctx = self});
     if (self->pg == NULL)
         return error_set(err, ERROR_LIMIT, "workers: no memory");
     self->reader = reader_new(bus,

@@ -31,8 +31,10 @@ struct pg *pg_new(const struct pg_options *options)
 {
     struct pg *pg = calloc(1, sizeof(*pg));
 
-    if (pg != NULL)
-        pg->options = *options;
+    if (pg == NULL)
+        return NULL;
+    pg->options = *options;
+    guarded_init(&pg->guarded, options->guard);
     return pg;
 }
 
@@ -51,7 +53,9 @@ bool pg_connect(struct pg *pg, struct error *err)
         return true;
     pg_connect_drop(pg);
     pg->sqlstate[0] = '\0';
-    return pg_connect_open(pg, err);
+    pg->is_given_up = false;
+    guarded_note_reach(&pg->guarded, pg_connect_open(pg, err));
+    return !pg->guarded.is_unreachable;
 }
 
 bool pg_is_connected(const struct pg *pg)
@@ -66,8 +70,8 @@ void pg_disconnect(struct pg *pg)
 }
 
 /* NOLINTNEXTLINE(readability-function-size): seven parts of a statement, none of them a luxury. */
-bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_param *params,
-              int param_count, PGresult **out_result, struct error *err)
+static bool query(struct pg *pg, const char *name, const char *sql, const struct pg_param *params,
+                  int param_count, PGresult **out_result, struct error *err)
 {
     AUTO(pg_result_clear) PGresult *result = NULL;
 
@@ -86,6 +90,39 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
     if (out_result != NULL)
         *out_result = TAKE(result);
     return true;
+}
+
+/* A frozen server answers nothing, not even the session's settings. */
+static bool reach(void *ctx)
+{
+    struct error refusal = {0};
+
+    return pg_connect(ctx, &refusal);
+}
+
+static bool enter(struct pg *pg, struct breaker_permit *out_permit, struct error *err)
+{
+    return guarded_ask(&pg->guarded, reach, pg, out_permit) ||
+           error_set(err, ERROR_UNAVAILABLE, "pg: its breaker is open");
+}
+
+/* Data and our own limits are not the server's fault; a broken deployment is, and waiting helps. */
+static bool leave(struct pg *pg, const struct breaker_permit *permit, bool is_done,
+                  const struct error *err)
+{
+    guarded_tell(&pg->guarded, permit,
+                 !is_done && err->kind != ERROR_INVALID && err->kind != ERROR_LIMIT);
+    return is_done;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): likewise */
+bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_param *params,
+              int param_count, PGresult **out_result, struct error *err)
+{
+    struct breaker_permit permit = {0};
+
+    return enter(pg, &permit, err) &&
+           leave(pg, &permit, query(pg, name, sql, params, param_count, out_result, err), err);
 }
 
 /*
@@ -314,7 +351,10 @@ bool pg_run_script(struct pg *pg, const char *sql, struct error *err)
 
 bool pg_script(struct pg *pg, const char *sql, struct error *err)
 {
-    return ready(pg, err) && pg_run_script(pg, sql, err);
+    struct breaker_permit permit = {0};
+
+    return enter(pg, &permit, err) &&
+           leave(pg, &permit, ready(pg, err) && pg_run_script(pg, sql, err), err);
 }
 
 bool pg_begin(struct pg *pg, const char *mode, struct error *err)

@@ -8,7 +8,8 @@
  * Errors:  by SQLSTATE: 22, 21000 and 23 are ERROR_INVALID; 25006, 28, 3D, 42 and 23514 without a
  *          constraint's name (a missing partition) are ERROR_INTERNAL; everything else is
  *          ERROR_UNAVAILABLE. A connection lost while COMMIT is under way is ERROR_UNCERTAIN.
- *          pg_sqlstate tells the code of the last failure.
+ *          pg_sqlstate tells the code of the last failure. While the guard's breaker is open:
+ *          ERROR_UNAVAILABLE at once.
  * Limits:  128 named statements a connection, 64 parameters a statement. Only the look-up of the
  *          host's name is outside the deadlines: it is libpq's and blocks.
  * Threads: one owner thread a struct pg. It reconnects by itself on the next call after a loss and
@@ -22,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct guard;
 struct pg;
 
 struct pg_options {
@@ -34,6 +36,8 @@ struct pg_options {
      */
     bool (*on_wait)(void *ctx);
     void *ctx;
+    /* Asked before every pg_query, pg_script and pg_begin; borrowed until pg_close, NULL: none. */
+    struct guard *guard;
 };
 
 struct pg *pg_new(const struct pg_options *options); /* does not connect yet; NULL: no memory */

@@ -3,12 +3,14 @@
  */
 #pragma once
 
+#include "clients/guarded.h"
 #include "clients/pg.h"
 
 enum { PG_STATEMENTS_MAX = 128, PG_PARAMS_MAX = 64, PG_LOOK_MS = 200 };
 
 struct pg {
     struct pg_options options;
+    struct guarded guarded;
     PGconn *connection;                /* NULL: not connected */
     char *prepared[PG_STATEMENTS_MAX]; /* names that this connection knows; owned */
     size_t prepared_count;

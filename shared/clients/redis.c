@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "clients/clients_metrics.h"
+#include "clients/guarded.h"
 #include "clients/poll_wait.h"
 #include "runtime/clock.h"
 
@@ -12,13 +13,19 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define FORGOTTEN "redis: NOSCRIPT"
+
 struct redis {
     struct redis_address address;
     int connect_ms, command_ms;
+    struct guarded guarded;
     redisContext *context; /* non-blocking: our own deadlines bound every wait; NULL: none */
 };
 
-/* A command's way: connect (if need be) -> append -> write out -> read -> judge. */
+/* A command's way: enter (breaker, connection) -> append -> write out -> read -> judge -> leave. */
+static bool enter(struct redis *redis, struct breaker_permit *out_permit, struct error *err);
+static bool leave(struct redis *redis, const struct breaker_permit *permit, bool is_done,
+                  const struct error *err);
 static bool connect_now(struct redis *redis, struct error *err);
 static bool run(struct redis *redis, redisReply **out_reply, struct error *err);
 static bool write_out(struct redis *redis, int64_t deadline_ms, struct error *err);
@@ -43,6 +50,7 @@ struct redis *redis_new(const struct redis_options *options, struct error *err)
     }
     redis->connect_ms = options->connect_ms;
     redis->command_ms = options->command_ms;
+    guarded_init(&redis->guarded, options->guard);
     if (!redis_address_parse(options->url, &redis->address, err))
         return NULL;
     return TAKE(redis);
@@ -65,31 +73,40 @@ bool redis_is_connected(const struct redis *redis)
 bool redis_command(struct redis *redis, int argc, const char **argv, const size_t *argv_sizes,
                    redisReply **out_reply, struct error *err)
 {
-    if (!redis_is_connected(redis) && !connect_now(redis, err))
+    struct breaker_permit permit = {0};
+    bool is_done = false;
+
+    if (!enter(redis, &permit, err))
         return false;
-    if (redisAppendCommandArgv(redis->context, argc, argv, argv_sizes) != REDIS_OK) {
+    if (redisAppendCommandArgv(redis->context, argc, argv, argv_sizes) == REDIS_OK) {
+        is_done = run(redis, out_reply, err);
+    } else {
         drop(redis);
-        return error_set(err, ERROR_LIMIT, "redis: no memory for a command");
+        error_set(err, ERROR_LIMIT, "redis: no memory for a command");
     }
-    return run(redis, out_reply, err);
+    return leave(redis, &permit, is_done, err);
 }
 
 bool redis_text(struct redis *redis, redisReply **out_reply, struct error *err, const char *format,
                 ...)
 {
+    struct breaker_permit permit = {0};
+    bool is_done = false;
     va_list args;
     int status;
 
-    if (!redis_is_connected(redis) && !connect_now(redis, err))
+    if (!enter(redis, &permit, err))
         return false;
     va_start(args, format);
     status = redisvAppendCommand(redis->context, format, args);
     va_end(args);
-    if (status != REDIS_OK) {
+    if (status == REDIS_OK) {
+        is_done = run(redis, out_reply, err);
+    } else {
         drop(redis);
-        return error_set(err, ERROR_INTERNAL, "redis: bad format or no memory: %s", format);
+        error_set(err, ERROR_INTERNAL, "redis: bad format or no memory: %s", format);
     }
-    return run(redis, out_reply, err);
+    return leave(redis, &permit, is_done, err);
 }
 
 /* Nothing of the caller's has been sent yet: whatever goes wrong here is certain. */
@@ -146,13 +163,47 @@ static bool connect_socket(struct redis *redis, struct error *err)
 
 static bool connect_now(struct redis *redis, struct error *err)
 {
+    bool is_reached = false;
+
     drop(redis);
     clients_count(METRIC_redis_connects_total, 1);
-    if (!connect_socket(redis, err) || !log_in(redis, err)) {
+    is_reached = connect_socket(redis, err) && log_in(redis, err);
+    if (!is_reached)
         drop(redis);
-        return false;
-    }
-    return true;
+    guarded_note_reach(&redis->guarded, is_reached);
+    return is_reached;
+}
+
+/* A frozen server's kernel takes connections: only an answer proves that somebody is there. */
+static bool reach(void *ctx)
+{
+    struct redis *redis = ctx;
+    struct error refusal = {0};
+    const char *ping[] = {"PING"};
+
+    return redis_is_connected(redis) ||
+           (connect_now(redis, &refusal) && say_hello(redis, &refusal, 1, ping));
+}
+
+static bool enter(struct redis *redis, struct breaker_permit *out_permit, struct error *err)
+{
+    if (!guarded_ask(&redis->guarded, reach, redis, out_permit))
+        return error_set(err, ERROR_UNAVAILABLE, "redis: its breaker is open");
+    if (redis_is_connected(redis) || connect_now(redis, err))
+        return true;
+    guarded_tell(&redis->guarded, out_permit, true);
+    return false;
+}
+
+static bool leave(struct redis *redis, const struct breaker_permit *permit, bool is_done,
+                  const struct error *err)
+{
+    bool is_lost = !is_done && (err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_UNCERTAIN);
+
+    /* A script that the server has forgotten is no failure of it. */
+    guarded_tell(&redis->guarded, permit,
+                 is_lost && strncmp(err->text, FORGOTTEN, strlen(FORGOTTEN)) != 0);
+    return is_done;
 }
 
 static bool run(struct redis *redis, redisReply **out_reply, struct error *err)

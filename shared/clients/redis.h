@@ -6,6 +6,7 @@
  *          TRYAGAIN, CLUSTERDOWN, MASTERDOWN, MISCONF and NOREPLICAS, and ERROR_INTERNAL otherwise.
  *          After a loss the context is thrown away and made again by the next call (AUTH and SELECT
  *          included).
+ *          While the guard's breaker is open: ERROR_UNAVAILABLE at once.
  * Limits:  no TLS: stunnel or a sidecar goes between. Only the look-up of the host's name is
  *          outside the deadlines.
  * Threads: one owner thread a struct redis; a struct redis_script may be shared. The gateway's
@@ -17,11 +18,13 @@
 #include <hiredis/hiredis.h>
 #include <stddef.h>
 
+struct guard;
 struct redis;
 
 struct redis_options {
     const char *url; /* redis://[[user]:password@]host:port[/db]; borrowed until redis_close */
     int connect_ms, command_ms;
+    struct guard *guard; /* asked before every command; borrowed until redis_close, NULL: none */
 };
 
 /* The parts of a Redis URL, owned by the struct's fixed buffers; shared with the gateway's loops.

@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
+#include "runtime/service_drain.h"
 #include "runtime/service_signals.h"
 
 #include <assert.h>
@@ -31,6 +32,7 @@ struct service {
     _Atomic int state;
     int stop_fd;             /* readable from the start of the drain on */
     struct signals *signals; /* owned */
+    struct drain *drain;     /* owned; NULL: the drain has no limit */
     struct beat beats[SERVICE_BEATS_MAX];
     _Atomic size_t beat_count;
     service_components_fn components; /* guarded by the_lock, with its ctx */
@@ -76,7 +78,8 @@ void service_close(struct service **service)
 
     if (owned == NULL)
         return;
-    signals_close(&owned->signals); /* first: its thread uses the rest */
+    drain_close(&owned->drain); /* the two first: their threads use the rest */
+    signals_close(&owned->signals);
     if (owned->stop_fd >= 0)
         (void)close(owned->stop_fd);
     free(owned);
@@ -117,6 +120,12 @@ void service_stop(struct service *service)
         return;
     log_info("service_draining", "name=%s", service->name);
     (void)eventfd_write(service->stop_fd, 1); /* fails only when it is readable already */
+}
+
+bool service_limit_drain(struct service *service, int64_t max_ms, struct error *err)
+{
+    service->drain = drain_open(service->stop_fd, max_ms, err);
+    return service->drain != NULL;
 }
 
 size_t service_add_beat(struct service *service, const char *what)

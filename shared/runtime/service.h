@@ -49,6 +49,13 @@ bool service_is_ready(const struct service *service);
 bool service_running(const struct service *service); /* false from the first moment of a drain */
 void service_stop(struct service *service);          /* what SIGTERM does */
 
+/*
+ * For a service that may be cut off anywhere without loss: when the process has not ended max_ms
+ * after the start of the drain, it is ended with EXIT_SUCCESS, and the log says so. Call it once;
+ * service_close ends it.
+ */
+MUST_CHECK bool service_limit_drain(struct service *service, int64_t max_ms, struct error *err);
+
 size_t service_add_beat(struct service *service, const char *what); /* what is borrowed */
 void service_beat(struct service *service, size_t beat, int64_t now_ms);
 void service_end_beat(struct service *service, size_t beat); /* it has ended, and may be silent */
