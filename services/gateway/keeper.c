@@ -221,7 +221,7 @@ static void go_on(struct keeper *self, struct batch *batch, int64_t now_ms)
 {
     bool is_out = false;
 
-    for (int stop = 0; stop < KEEP_STOP_COUNT && now_ms < batch->deadline_ms; stop++) {
+    for (enum keep_stop stop = 0; stop < KEEP_STOP_COUNT && now_ms < batch->deadline_ms; stop++) {
         struct stay *stay = &batch->stays[stop];
 
         if (!stay->was_asked)
@@ -237,7 +237,7 @@ static void go_on(struct keeper *self, struct batch *batch, int64_t now_ms)
 static void settle(struct keeper *self, struct batch *batch, enum batch_outcome outcome)
 {
     batch->has_verdict = true;
-    for (int stop = 0; stop < KEEP_STOP_COUNT; stop++)
+    for (enum keep_stop stop = 0; stop < KEEP_STOP_COUNT; stop++)
         withdraw(self, batch, stop);
     self->events.on_settled(self->events.ctx, batch, outcome);
     release(self, batch);
@@ -246,7 +246,7 @@ static void settle(struct keeper *self, struct batch *batch, enum batch_outcome 
 /* Once no line reads its bytes any more. */
 static void release(struct keeper *self, struct batch *batch)
 {
-    for (int stop = 0; stop < KEEP_STOP_COUNT; stop++) {
+    for (enum keep_stop stop = 0; stop < KEEP_STOP_COUNT; stop++) {
         if (batch->stays[stop].is_out)
             return;
     }
