@@ -26,9 +26,11 @@ void ops_info(h2o_req_t *req, const struct route_match *match);
 
 /* In a struct route table. */
 #define ROUTES_OPS                                                                                 \
-    {"GET", "/health", ops_health, 0, 0}, {"GET", "/health/live", ops_live, 0, 0},                 \
-        {"GET", "/livez", ops_live, 0, 0}, {"GET", "/health/ready", ops_ready, 0, 0},              \
-        {"GET", "/readyz", ops_ready, 0, 0}, {"GET", "/metrics", ops_metrics, 0, 0},               \
+    {"GET", "/health", ops_health, 0, ROUTE_OPS}, {"GET", "/health/live", ops_live, 0, ROUTE_OPS}, \
+        {"GET", "/livez", ops_live, 0, ROUTE_OPS},                                                 \
+        {"GET", "/health/ready", ops_ready, 0, ROUTE_OPS},                                         \
+        {"GET", "/readyz", ops_ready, 0, ROUTE_OPS},                                               \
+        {"GET", "/metrics", ops_metrics, 0, ROUTE_OPS},                                            \
     {                                                                                              \
-        "GET", "/info", ops_info, 0, 0                                                             \
+        "GET", "/info", ops_info, 0, ROUTE_OPS                                                     \
     }

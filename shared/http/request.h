@@ -22,6 +22,7 @@ struct request {
     h2o_iovec_t origin;       /* the Origin header; len 0: none */
     h2o_iovec_t content_type, content_encoding; /* len 0: none */
     bool is_head;
+    const void *caller; /* the server's owner's: what on_admit has learned; NULL: nothing */
 };
 
 /* Made before the handler runs; reads the headers once. */

@@ -2,6 +2,7 @@
  * A request, stop by stop, all on its loop thread:
  *
  *   on_request   remembers the start, finds the path and the method's row
+ *   (on_admit)   the server's owner refuses who may not, or asks too often
  *   check_body   refuses what is too large or of another type
  *   (handler)    answers, now or later
  *   on_refusal   instead of all that: h2o does not read a body over the server's own limit
@@ -20,9 +21,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define ALLOWED_HEADERS "Content-Type, Authorization, Idempotency-Key, If-Match, X-Request-Id"
-#define TYPES_JSON      "application/json, text/plain, application/x-www-form-urlencoded"
-#define TYPE_NDJSON     "application/x-ndjson"
+#define ALLOWED_HEADERS                                                                            \
+    "Content-Type, Authorization, X-API-Key, Idempotency-Key, If-Match, X-Request-Id"
+#define TYPES_JSON  "application/json, text/plain, application/x-www-form-urlencoded"
+#define TYPE_NDJSON "application/x-ndjson"
 
 /* The path of a request that meets none: counted in the metrics' last row. */
 #define NO_PATH SIZE_MAX
@@ -132,7 +134,7 @@ static int on_request(h2o_handler_t *handler, h2o_req_t *req)
     request->match.route = route;
     if (path->is_template && !decode_params(req, segments, &request->match))
         refuse_path(req);
-    else if (check_body(req, request))
+    else if (server_admits(req, route) && check_body(req, request))
         route->handle(req, &request->match);
     return 0;
 }

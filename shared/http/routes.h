@@ -7,8 +7,9 @@
  *
  * A path is literal text with {name} segments: "/api/v1/ads/{id}". HEAD is answered by GET's
  * handler without the body. A known path with another method is 405 with Allow, OPTIONS a CORS
- * preflight; a body over the route's limit is 413, of an unaccepted type 415, before the handler
- * runs. Every request is counted by route and status class, and timed.
+ * preflight. Then the server's owner is asked whether this caller may (on_admit, see server.h);
+ * then a body over the route's limit is 413, of an unaccepted type 415; then the handler runs.
+ * Every request is counted by route and status class, and timed.
  */
 #pragma once
 
@@ -33,6 +34,7 @@ enum route_flag {
     ROUTE_READ = 8,    /* numbers: open unless the settings ask for a key that may read */
     ROUTE_SERVER = 16, /* always a server's or an admin's key */
     ROUTE_ADMIN = 32,  /* always an admin's key */
+    ROUTE_OPS = 64,    /* asked by monitors: never guarded and never limited */
 };
 
 struct route {

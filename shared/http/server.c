@@ -173,6 +173,13 @@ void server_close(struct server **server)
     free(self);
 }
 
+bool server_admits(h2o_req_t *req, const struct route *route)
+{
+    const struct server_options *options = &server_thread_of(req)->server->options;
+
+    return options->on_admit == NULL || options->on_admit(options->ctx, req, route);
+}
+
 int server_connections(const struct server *server)
 {
     return atomic_load_explicit(&server->connections, memory_order_relaxed);

@@ -50,6 +50,9 @@ struct server_options {
     const struct route *routes; /* borrowed, ends with {.path = NULL} */
     const char *cors_origins;   /* borrowed for the call: "", "*" or a comma list of origins */
     void *ctx;                  /* given to the hooks */
+    /* Asked once for every request that has a route, before its body is looked at; NULL: all are
+     * admitted. False: it has answered. What it knows of the caller it may leave in the request. */
+    bool (*on_admit)(void *ctx, h2o_req_t *req, const struct route *route);
     bool (*on_thread_start)(void *ctx, struct server_thread *thread, struct error *err);
     void (*on_turn)(void *ctx, struct server_thread *thread);
     bool (*on_idle)(
@@ -71,6 +74,9 @@ static inline struct server_thread *server_thread_of(h2o_req_t *req)
 /* Reads the clocks again when the loop has slept since they were read. Request handlers find them
  * fresh; any other callback of the loop (a message, a socket) calls it before it uses them. */
 void server_thread_refresh(struct server_thread *thread);
+
+/* What on_admit says. */
+bool server_admits(h2o_req_t *req, const struct route *route);
 
 int server_connections(const struct server *server);
 int server_port(const struct server *server); /* the one in use, when options.port was 0 */
