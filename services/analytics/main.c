@@ -46,6 +46,11 @@ int main(int argc, char **argv)
         return service_fail(&err);
     ops_init(service);
 
+    const struct reload_options reload_options = settings_reload_options(&settings, service);
+    AUTO(reloader_close) struct reloader *reloader = reloader_open(&reload_options, &err);
+    if (reloader == NULL)
+        return service_fail(&err);
+
     AUTO(metrics_free) struct metrics *metrics = meters_new();
     if (metrics == NULL)
         return EXIT_FAILURE;

@@ -42,6 +42,27 @@ bool settings_resolve(struct settings *settings, struct error *err)
     return endpoints_resolve(&settings->endpoints, err);
 }
 
+static bool on_reload(void *ctx, void *fresh, struct error *err)
+{
+    struct settings *settings = fresh;
+
+    (void)ctx;
+    return settings_resolve(settings, err);
+}
+
+struct reload_options settings_reload_options(const struct settings *settings,
+                                              struct service *service)
+{
+    return (struct reload_options){
+        .service = service,
+        .rows = settings_rows,
+        .settings = settings,
+        .settings_size = sizeof(*settings),
+        .process_offset = offsetof(struct settings, process),
+        .apply = on_reload,
+    };
+}
+
 void settings_free(struct settings *settings)
 {
     config_free(settings_rows, settings);

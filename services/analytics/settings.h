@@ -10,6 +10,7 @@
 #include "clients/endpoints.h"
 #include "runtime/config.h"
 #include "runtime/process_options.h"
+#include "runtime/reloader.h"
 #include <stdint.h>
 
 struct settings {
@@ -30,4 +31,6 @@ extern const struct option_row settings_rows[];
 
 /* Applies what one row alone cannot check. Call it once, after config_load. */
 MUST_CHECK bool settings_resolve(struct settings *settings, struct error *err);
+struct reload_options settings_reload_options(const struct settings *settings,
+                                              struct service *service);
 void settings_free(struct settings *settings);

@@ -84,6 +84,11 @@ int main(int argc, char **argv)
         return service_fail(&err);
     health_start(service, (uint32_t)settings.partitions);
 
+    const struct reload_options reload_options = settings_reload_options(&settings, service);
+    AUTO(reloader_close) struct reloader *reloader = reloader_open(&reload_options, &err);
+    if (reloader == NULL)
+        return service_fail(&err);
+
     AUTO(server_close)
     struct server *ops = ops_open(service, settings.ops_host, (int)settings.ops_port, &err);
     if (ops == NULL)

@@ -51,6 +51,27 @@ const struct option_row settings_rows[] = {
     OPTION_END,
 };
 
+static bool on_reload(void *ctx, void *fresh, struct error *err)
+{
+    struct settings *settings = fresh;
+
+    (void)ctx;
+    return endpoints_resolve(&settings->endpoints, err);
+}
+
+struct reload_options settings_reload_options(const struct settings *settings,
+                                              struct service *service)
+{
+    return (struct reload_options){
+        .service = service,
+        .rows = settings_rows,
+        .settings = settings,
+        .settings_size = sizeof(*settings),
+        .process_offset = offsetof(struct settings, process),
+        .apply = on_reload,
+    };
+}
+
 struct stream_limits settings_stream_limits(const struct settings *settings)
 {
     return (struct stream_limits){

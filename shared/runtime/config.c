@@ -32,7 +32,7 @@ static void fd_close(const int *fd)
 
 static const char *read_environment(const char *name)
 {
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): settings are read before any thread starts. */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this process writes the environment. */
     const char *value = getenv(name);
 
     return value == NULL || value[0] == '\0' ? NULL : value;
@@ -221,6 +221,31 @@ bool config_load(const struct option_row *rows, void *settings, struct error *er
             return error_wrap(err, "config");
     }
     return true;
+}
+
+static bool is_string(const struct option_row *row);
+
+static bool differs(const struct option_row *row, const char *a, const char *b)
+{
+    const size_t size = row->kind == OPTION_KIND_BOOL ? sizeof(bool) : sizeof(int64_t);
+    char *texts[2];
+
+    if (!is_string(row))
+        return memcmp(a + row->offset, b + row->offset, size) != 0;
+    memcpy(&texts[0], a + row->offset, sizeof(texts[0]));
+    memcpy(&texts[1], b + row->offset, sizeof(texts[1]));
+    return texts[0] == NULL || texts[1] == NULL ? texts[0] != texts[1]
+                                                : strcmp(texts[0], texts[1]) != 0;
+}
+
+const struct option_row *config_find_frozen(const struct option_row *from, const void *settings,
+                                            const void *fresh)
+{
+    for (const struct option_row *row = from; row->kind != OPTION_KIND_END; row++) {
+        if (!row->is_reloadable && differs(row, settings, fresh))
+            return row;
+    }
+    return NULL;
 }
 
 static bool is_string(const struct option_row *row)

@@ -9,7 +9,7 @@
  * Memory:  strings are owned by the settings struct until config_free; a FIELD of a string row is
  *          `char *`, of an integer row `int64_t`, of a bool row `bool`.
  * Limits:  a value has at most CONFIG_VALUE_MAX bytes.
- * Threads: before others start: the environment is read without a lock.
+ * Threads: before others start, and by the reloader: nothing in the process writes the environment.
  */
 #pragma once
 
@@ -40,32 +40,50 @@ struct option_row {
     const char *choices;           /* "debug|info|warn|error": one of these, kept as a string */
     int64_t default_int, min, max; /* integers, bools (0/1) */
     const char *help;              /* one line, with the unit */
+    bool is_reloadable;            /* a running process takes it up again; see reloader.h */
 };
 
 #define FIELD(member) offsetof(struct settings, member)
-#define OPTION_STRING(name_, field_, default_, help_)                                              \
+/* What a row consists of, by kind. */
+#define OPTION_FIELDS_STRING(name_, field_, default_, help_)                                       \
+    .kind = OPTION_KIND_STRING, .name = (name_), .offset = (field_), .default_text = (default_),   \
+    .help = (help_)
+#define OPTION_FIELDS_CHOICE(name_, field_, default_, choices_, help_)                             \
+    .kind = OPTION_KIND_CHOICE, .name = (name_), .offset = (field_), .default_text = (default_),   \
+    .choices = (choices_), .help = (help_)
+#define OPTION_FIELDS_SECRET(name_, field_, help_)                                                 \
+    .kind = OPTION_KIND_SECRET, .name = (name_), .offset = (field_), .help = (help_)
+#define OPTION_FIELDS_INT(name_, field_, default_, min_, max_, help_)                              \
+    .kind = OPTION_KIND_INT, .name = (name_), .offset = (field_), .default_int = (default_),       \
+    .min = (min_), .max = (max_), .help = (help_)
+#define OPTION_FIELDS_BOOL(name_, field_, default_, help_)                                         \
+    .kind = OPTION_KIND_BOOL, .name = (name_), .offset = (field_), .default_int = (default_),      \
+    .max = 1, .help = (help_)
+
+#define OPTION_STRING(...)                                                                         \
     {                                                                                              \
-        .kind = OPTION_KIND_STRING, .name = (name_), .offset = (field_),                           \
-        .default_text = (default_), .help = (help_)                                                \
+        OPTION_FIELDS_STRING(__VA_ARGS__)                                                          \
     }
-#define OPTION_CHOICE(name_, field_, default_, choices_, help_)                                    \
+#define OPTION_CHOICE(...)                                                                         \
     {                                                                                              \
-        .kind = OPTION_KIND_CHOICE, .name = (name_), .offset = (field_),                           \
-        .default_text = (default_), .choices = (choices_), .help = (help_)                         \
+        OPTION_FIELDS_CHOICE(__VA_ARGS__)                                                          \
     }
-#define OPTION_SECRET(name_, field_, help_)                                                        \
+#define OPTION_SECRET(...)                                                                         \
     {                                                                                              \
-        .kind = OPTION_KIND_SECRET, .name = (name_), .offset = (field_), .help = (help_)           \
+        OPTION_FIELDS_SECRET(__VA_ARGS__)                                                          \
     }
-#define OPTION_INT(name_, field_, default_, min_, max_, help_)                                     \
+#define OPTION_INT(...)                                                                            \
     {                                                                                              \
-        .kind = OPTION_KIND_INT, .name = (name_), .offset = (field_), .default_int = (default_),   \
-        .min = (min_), .max = (max_), .help = (help_)                                              \
+        OPTION_FIELDS_INT(__VA_ARGS__)                                                             \
     }
-#define OPTION_BOOL(name_, field_, default_, help_)                                                \
+#define OPTION_BOOL(...)                                                                           \
     {                                                                                              \
-        .kind = OPTION_KIND_BOOL, .name = (name_), .offset = (field_), .default_int = (default_),  \
-        .max = 1, .help = (help_)                                                                  \
+        OPTION_FIELDS_BOOL(__VA_ARGS__)                                                            \
+    }
+/* RELOADABLE(INT, "NAME", ...): a row that a running process takes up again on SIGHUP. */
+#define RELOADABLE(kind_, ...)                                                                     \
+    {                                                                                              \
+        OPTION_FIELDS_##kind_(__VA_ARGS__), .is_reloadable = true                                  \
     }
 #define OPTION_LISTEN_HOST(name_, field_, default_, help_)                                         \
     {                                                                                              \
@@ -84,6 +102,10 @@ struct option_row {
 
 /* Fills settings from the environment. Call config_free whatever it returns. */
 MUST_CHECK bool config_load(const struct option_row *rows, void *settings, struct error *err);
+/* The first row, from `from` on, that a running process cannot take up and whose values differ;
+ * NULL: there is none. */
+const struct option_row *config_find_frozen(const struct option_row *from, const void *settings,
+                                            const void *fresh);
 void config_free(const struct option_row *rows, void *settings);
 
 /*

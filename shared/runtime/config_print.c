@@ -10,6 +10,8 @@
 
 enum { CELL_SIZE = 120, EXIT_USAGE = 2 };
 
+static const char reloadable[] = "; SIGHUP reads it again";
+
 /* A row as people read it. */
 struct shown {
     char names[CELL_SIZE];
@@ -61,8 +63,8 @@ static void widen(int *width, const char *text)
 static void print_help_row(const struct shown *shown, const struct option_row *row,
                            const int *widths)
 {
-    (void)printf("  %-*s  %-*s  %-*s  %s\n", widths[0], shown->names, widths[1], shown->value,
-                 widths[2], shown->range, row->help);
+    (void)printf("  %-*s  %-*s  %-*s  %s%s\n", widths[0], shown->names, widths[1], shown->value,
+                 widths[2], shown->range, row->help, row->is_reloadable ? reloadable : "");
 }
 
 /* A bar would end the cell: names and choices are joined by them. */
@@ -85,7 +87,7 @@ static void print_markdown_row(const struct shown *shown, const struct option_ro
     (void)printf("` | %s%s%s | `", shown->value[0] == '-' ? "" : "`",
                  shown->value[0] == '-' ? "" : shown->value, shown->value[0] == '-' ? "" : "`");
     print_cell(shown->range);
-    (void)printf("` | %s |\n", row->help);
+    (void)printf("` | %s%s |\n", row->help, row->is_reloadable ? reloadable : "");
 }
 
 static void print_table(const struct option_row *rows, const struct page *page)

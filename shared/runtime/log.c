@@ -57,6 +57,18 @@ void log_close(void)
     install(the_log.service, LOG_INFO, &to_stderr);
 }
 
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&the_log.level, (int)level, memory_order_relaxed);
+}
+
+void log_reopen(void)
+{
+    (void)pthread_mutex_lock(&the_log.lock);
+    log_file_reopen(&the_log.file);
+    (void)pthread_mutex_unlock(&the_log.lock);
+}
+
 bool log_parse_level(const char *text, enum log_level *out_level)
 {
     for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {

@@ -30,6 +30,9 @@ struct log_options {
 /* Before it, and after log_close, lines of info and above go to stderr. */
 MUST_CHECK bool log_open(const struct log_options *options, struct error *err);
 void log_close(void);
+void log_set_level(enum log_level level);
+/* Goes on in a new file when LOG_FILE was moved away, at once rather than with the next line. */
+void log_reopen(void);
 bool log_parse_level(const char *text, enum log_level *out_level);
 bool log_is_on(enum log_level level); /* worth gathering fields for? */
 

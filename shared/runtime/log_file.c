@@ -50,6 +50,12 @@ static void reopen(struct log_file *file)
     file->fd = open_path(file->path); /* a failure is seen by the write, which loses the line */
 }
 
+void log_file_reopen(struct log_file *file)
+{
+    if (file->path != NULL)
+        reopen(file);
+}
+
 /* The size of the file at our path; reopens it when it is no longer the one we hold. */
 static int64_t follow(struct log_file *file)
 {

@@ -22,6 +22,7 @@ struct log_file {
 MUST_CHECK bool log_file_open(struct log_file *file, const char *path, int64_t max_bytes, int keep,
                               struct error *err);
 void log_file_close(struct log_file *file);
+void log_file_reopen(struct log_file *file); /* nothing to do for standard error */
 
 /* One write(2), after a rotation if the line would not fit. False: the line is lost. */
 MUST_CHECK bool log_file_write(struct log_file *file, const char *bytes, size_t size_bytes);

@@ -27,8 +27,8 @@ struct process_settings {
 
 #define PROCESS_FIELD(member, field) (FIELD(member) + offsetof(struct process_settings, field))
 #define PROCESS_ROWS(member)                                                                       \
-    OPTION_CHOICE("LOG_LEVEL", PROCESS_FIELD(member, log_level), "info", "debug|info|warn|error",  \
-                  "the least important lines that are logged"),                                    \
+    RELOADABLE(CHOICE, "LOG_LEVEL", PROCESS_FIELD(member, log_level), "info",                      \
+               "debug|info|warn|error", "the least important lines that are logged"),              \
         OPTION_STRING("LOG_FILE", PROCESS_FIELD(member, log_file), NULL,                           \
                       "where log lines go; unset: standard error"),                                \
         OPTION_INT("LOG_FILE_MAX_BYTES", PROCESS_FIELD(member, log_file_max_bytes), 64 << 20,      \

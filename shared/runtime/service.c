@@ -35,19 +35,31 @@ struct service {
     struct drain *drain;     /* owned; NULL: the drain has no limit */
     struct beat beats[SERVICE_BEATS_MAX];
     _Atomic size_t beat_count;
-    service_components_fn components; /* guarded by the_lock, with its ctx */
+    service_components_fn components; /* guarded by the_lock, with its ctx; so is the next pair */
     void *components_ctx;
+    void (*hangup)(void *ctx);
+    void *hangup_ctx;
 };
 
-/* One service a process, so one lock: for the components, and the making of beats. */
+/* One service a process, so one lock: for the two callbacks, and the making of beats. */
 static pthread_mutex_t the_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void hang_up(struct service *service)
+{
+    (void)pthread_mutex_lock(&the_lock);
+    if (service->hangup != NULL)
+        service->hangup(service->hangup_ctx);
+    (void)pthread_mutex_unlock(&the_lock);
+}
 
 static void on_signal(void *ctx, int number)
 {
     struct service *service = ctx;
 
     log_info("service_signal", "signal=%s", sigabbrev_np(number));
-    if (number != SIGHUP)
+    if (number == SIGHUP)
+        hang_up(service);
+    else
         service_stop(service);
 }
 
@@ -172,6 +184,14 @@ void service_set_components(struct service *service, service_components_fn fn, v
     (void)pthread_mutex_lock(&the_lock);
     service->components = fn;
     service->components_ctx = ctx;
+    (void)pthread_mutex_unlock(&the_lock);
+}
+
+void service_set_hangup(struct service *service, void (*fn)(void *ctx), void *ctx)
+{
+    (void)pthread_mutex_lock(&the_lock);
+    service->hangup = fn;
+    service->hangup_ctx = ctx;
     (void)pthread_mutex_unlock(&the_lock);
 }
 

@@ -1,10 +1,10 @@
 /*
  * service.h — how a process lives: signals, readiness, drain
  *
- * States:  STARTING -> READY -> DRAINING. SIGTERM and SIGINT start the drain; SIGHUP is only
- *          logged, as no setting changes in a running process. Readiness is proven by the owner:
- *          service_ready once every dependency has answered; liveness by beats: each loop or worker
- *          calls service_beat and /health/live fails when one has not for SERVICE_LIVENESS_MS.
+ * States:  STARTING -> READY -> DRAINING. SIGTERM and SIGINT start the drain; SIGHUP is handed to
+ *          the reloader (reloader.h). Readiness is proven by the owner: service_ready once every
+ *          dependency has answered; liveness by beats: each loop or worker calls service_beat and
+ *          /health/live fails when one has not for SERVICE_LIVENESS_MS.
  * Signals: service_open blocks the three in its thread, and so in every thread that is started
  *          later, a library's too; a thread of its own takes them by signalfd. So open the service
  *          before anything that starts threads.
@@ -63,6 +63,10 @@ bool service_is_live(const struct service *service, int64_t now_ms, const char *
 
 void service_set_components(struct service *service, service_components_fn fn, void *ctx);
 size_t service_components(const struct service *service, struct service_component *out, size_t max);
+
+/* What SIGHUP calls, on the signals' thread: must not block. NULL: nothing. When it returns, the
+ * old function is not running any more. */
+void service_set_hangup(struct service *service, void (*fn)(void *ctx), void *ctx);
 
 /* Logs a start-up failure and returns EXIT_FAILURE. */
 int service_fail(const struct error *err);
