@@ -8,6 +8,7 @@
  */
 #include "events_handler.h"
 
+#include "admission.h"
 #include "base/auto.h"
 #include "base/text.h"
 #include "batcher.h"
@@ -103,6 +104,7 @@ static void collect(h2o_req_t *req, bool is_recorded)
         respond_faults(req, &faults, 0);
         return;
     }
+    admission_charge(req, (int64_t)bulk->count - 1); /* the first is paid */
     if (bulk->waiting == 0)
         answer(bulk);
     else

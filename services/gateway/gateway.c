@@ -1,5 +1,7 @@
 #include "gateway.h"
 
+#include "access.h"
+#include "admission.h"
 #include "base/auto.h"
 #include "catalogue.h"
 #include "collector.h"
@@ -51,7 +53,7 @@ static bool open_query_pool(struct gateway *gateway, struct error *err)
 }
 
 bool gateway_open(struct gateway *gateway, const struct settings *settings, struct service *service,
-                  struct error *err)
+                  struct admission *admission, struct error *err)
 {
     const struct catalogue_options options = {
         .conninfo = settings->endpoints.postgres,
@@ -60,7 +62,7 @@ bool gateway_open(struct gateway *gateway, const struct settings *settings, stru
         .ads_max = (size_t)settings->catalogue_ads_max,
     };
 
-    *gateway = (struct gateway){.settings = settings, .service = service};
+    *gateway = (struct gateway){.settings = settings, .service = service, .admission = admission};
     event_id_make(clock_at_ms(), gateway->id);
     gateway->catalogue = catalogue_open(&options, err);
     if (gateway->catalogue == NULL)
@@ -164,6 +166,7 @@ static void free_thread(struct gateway_thread **thread)
     collector_close(&self->collector);
     decoder_free(&self->decoder);
     catalogue_drop(&self->catalogue);
+    access_drop(&self->access);
     free(self);
     *thread = NULL;
 }
@@ -223,6 +226,7 @@ bool gateway_on_thread_start(void *ctx, struct server_thread *thread, struct err
     self->settings = gateway->settings;
     self->salt_day = -1;
     catalogue_take(gateway->catalogue, &self->catalogue);
+    access_take(gateway->admission->board, &self->access);
     self->decoder = decoder_new();
     if (self->decoder == NULL)
         return error_set(err, ERROR_LIMIT, "gateway: no memory for a decoder");
@@ -259,6 +263,7 @@ void gateway_on_turn(void *ctx, struct server_thread *thread)
     catalogue_take(self->gateway->catalogue, &self->catalogue);
     if (self->catalogue != before)
         self->salt_day = -1;
+    admission_turn(self);
     collector_turn(self->collector);
     query_turn(self->query, self->catalogue, thread->now_ms, thread->at_ms);
     report_redis(self);

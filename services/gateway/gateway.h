@@ -14,6 +14,8 @@
 #include "http/server.h"
 #include <stdatomic.h>
 
+struct access; /* who may do what, at one moment */
+struct admission;
 struct catalogue;
 struct catalogue_snapshot;
 struct collector; /* the lanes: batcher and publisher */
@@ -32,6 +34,7 @@ struct gateway {
     const struct settings *settings; /* borrowed for the life of the process */
     struct service *service;         /* borrowed */
     struct catalogue *catalogue;     /* owned */
+    struct admission *admission;     /* borrowed: who may, and how often */
     struct control *control;         /* owned */
     struct keep_lines *keep_lines;   /* owned: spool, inbox, and the replayer that empties them */
     struct keep_line *spool, *inbox; /* borrowed of keep_lines */
@@ -50,6 +53,8 @@ struct gateway_thread {
     struct server_thread *server;
     const struct settings *settings;            /* borrowed for the life of the process */
     const struct catalogue_snapshot *catalogue; /* owned reference; swapped at the end of a turn */
+    const struct access *access;                /* likewise */
+    size_t rate_limit_clients;                  /* as the gauge shows it */
     struct decoder *decoder;                    /* owned */
     struct collector *collector;                /* owned */
     struct query *query;                        /* owned */
@@ -62,7 +67,8 @@ struct gateway_thread {
 
 /* The parts that serve all loops: the catalogue, the lines of keeping and the control thread. */
 MUST_CHECK bool gateway_open(struct gateway *gateway, const struct settings *settings,
-                             struct service *service, struct error *err);
+                             struct service *service, struct admission *admission,
+                             struct error *err);
 void gateway_close(struct gateway *gateway);
 
 /* What server_options wants of its owner: ctx is the struct gateway. */

@@ -1,5 +1,6 @@
 #include "intake.h"
 
+#include "admission.h"
 #include "catalogue.h"
 #include "gateway.h"
 #include "http/client_address.h"
@@ -32,7 +33,7 @@ static h2o_iovec_t join_forwarded(h2o_req_t *req)
     return all;
 }
 
-static struct event_ip client_address(h2o_req_t *req)
+struct event_ip intake_client_address(h2o_req_t *req)
 {
     const struct trusted_proxies *proxies = &gateway_thread_of(req)->settings->proxies;
     struct event_ip peer = peer_address(req);
@@ -58,8 +59,9 @@ void intake_context(h2o_req_t *req, enum event_type type, struct decode_context 
     *out = (struct decode_context){
         .received_at_ms = server_thread_of(req)->at_ms,
         .type = type,
-        .trust_ip = gateway_thread_of(req)->settings->trust_body_ip,
-        .peer_ip = client_address(req),
+        .trust_ip = gateway_thread_of(req)->settings->trust_body_ip ||
+                    (admission_grants(req) & ROUTE_SERVER) != 0,
+        .peer_ip = intake_client_address(req),
         .idempotency_key = key.base,
         .idempotency_key_size = key.len,
     };

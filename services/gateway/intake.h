@@ -17,6 +17,9 @@
 /* Texts in out are borrowed from the request. */
 void intake_context(h2o_req_t *req, enum event_type type, struct decode_context *out);
 
+/* The connection's address, or the rightmost hop that no trusted proxy has written. */
+struct event_ip intake_client_address(h2o_req_t *req);
+
 /* False: the event is not for us, *out_code says why. */
 bool intake_admit(h2o_req_t *req, struct event *event, enum fault_code *out_code);
 

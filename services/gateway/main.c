@@ -2,11 +2,13 @@
  * adledger-gateway: takes events over HTTP, keeps each on the stream before it says so, and answers
  * what was counted.
  */
+#include "admission.h"
 #include "base/auto.h"
 #include "gateway.h"
 #include "http/ops.h"
 #include "metrics.h"
 #include "runtime/log.h"
+#include "runtime/reloader.h"
 #include "runtime/service.h"
 #include "settings.h"
 
@@ -28,6 +30,7 @@ static struct server *open_server(struct gateway *gateway, struct error *err)
         .routes = gateway_routes,
         .cors_origins = settings->cors_origins,
         .ctx = gateway,
+        .on_admit = admission_check,
         .on_thread_start = gateway_on_thread_start,
         .on_turn = gateway_on_turn,
         .on_idle = gateway_on_idle,
@@ -35,6 +38,27 @@ static struct server *open_server(struct gateway *gateway, struct error *err)
     };
 
     return server_open(&options, err);
+}
+
+/* On SIGHUP. The fresh settings count for who may and how often; all others stay. */
+static bool on_reload(void *ctx, void *fresh, struct error *err)
+{
+    return settings_resolve(fresh, err) && admission_reload(ctx, fresh, err);
+}
+
+static struct reloader *open_reloader(const struct gateway *gateway, struct error *err)
+{
+    const struct reload_options options = {
+        .service = gateway->service,
+        .rows = settings_rows,
+        .settings = gateway->settings,
+        .settings_size = sizeof(struct settings),
+        .process_offset = offsetof(struct settings, process),
+        .apply = on_reload,
+        .ctx = gateway->admission,
+    };
+
+    return reloader_open(&options, err);
 }
 
 static void await_stop(struct service *service)
@@ -69,8 +93,16 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     ops_init(service);
 
+    AUTO(admission_close) struct admission admission = {0};
+    if (!admission_open(&admission, &settings, &err))
+        return service_fail(&err);
+
     AUTO(gateway_close) struct gateway gateway = {0};
-    if (!gateway_open(&gateway, &settings, service, &err))
+    if (!gateway_open(&gateway, &settings, service, &admission, &err))
+        return service_fail(&err);
+
+    AUTO(reloader_close) struct reloader *reloader = open_reloader(&gateway, &err);
+    if (reloader == NULL)
         return service_fail(&err);
 
     AUTO(server_close) struct server *server = open_server(&gateway, &err);

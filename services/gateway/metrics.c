@@ -20,6 +20,12 @@ static const char *const keep_stop_names[] = {"spool", "inbox", NULL};
 
 static const char *const heartbeat_names[] = {"stored", "unheard", NULL};
 
+/* Index is enum access_verdict, less the first. */
+static const char *const refused_names[] = {"unauthorized", "forbidden", NULL};
+
+/* Index is enum limited, in admission.c. */
+static const char *const limited_names[] = {"client", "key", NULL};
+
 /* Index is enum keep_result, in keep_line.c. */
 static const char *const keep_result_names[] = {"kept", "full", "failed", "late", "refused", NULL};
 

@@ -46,6 +46,12 @@ struct settings {
     int64_t spool_max_bytes, inbox_max_bytes, keep_queue_bytes;
     int64_t replay_events_per_s, replay_batches_per_s;
 
+    char *auth_keys; /* the lines themselves; NULL: there are none */
+    bool require_collect_key, require_read_key;
+    char *auth_jwt_alg, *auth_jwt_key, *auth_jwt_issuer, *auth_jwt_audience;
+    int64_t auth_jwt_leeway_s;
+    int64_t rate_limit_rps, rate_limit_burst, rate_limit_clients_max;
+
     char *legacy_analytics;
     int64_t query_cache_ms, board_cache_ms, query_deadline_ms, stale_after_ms;
     int64_t redis_slow_ms, pg_slow_ms;
