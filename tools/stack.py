@@ -8,6 +8,7 @@ to start the product. A stack lives in one directory:
     .run/pids/NAME         pid and start time of each process
     .run/log/NAME.log      what it wrote
     .run/nats  redis  postgres  gateway      data
+    .run/keys  admin_key         the gateway's AUTH_KEYS_FILE, and the one key in it in plain
 
 RUN_DIR names another directory than .run, for a second stack beside the first.
 
@@ -33,6 +34,9 @@ import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from keys import key_line, new_key  # noqa: E402
+
 PG_BIN = Path("/usr/lib/postgresql/15/bin")
 START_SECONDS = 30
 STOP_SECONDS = 25
@@ -158,6 +162,7 @@ class Stack:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.processes = {}
         self.settings = self._load_settings(fixed_ports or {}, prefer_ports)
+        self.keys_file, self.admin_key_file = self.dir / "keys", self.dir / "admin_key"
 
     # ---- settings -------------------------------------------------------------------------------
 
@@ -181,6 +186,29 @@ class Stack:
         path.touch(mode=0o600, exist_ok=True)
         path.write_text(json.dumps(settings, indent=2) + "\n")
         return settings
+
+    def ensure_keys(self):
+        """An admin key, made once. A key that somebody has put in its place is kept, and filed."""
+        if not self.admin_key_file.exists():
+            self._write_secret(self.admin_key_file, new_key() + "\n")
+        line = key_line("admin", "admin", self.admin_key)
+        lines = self.keys_file.read_text().splitlines() if self.keys_file.exists() else []
+        if line not in lines:
+            others = [other for other in lines if other.split()[:1] != ["admin"]]
+            self._write_secret(self.keys_file, "\n".join([*others, line]) + "\n")
+
+    @staticmethod
+    def _write_secret(path, text):
+        """Readable by us alone from its first byte, and never half there."""
+        new = path.with_name(path.name + ".new")
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        new.replace(path)
+
+    @property
+    def admin_key(self):
+        return self.admin_key_file.read_text().strip() if self.admin_key_file.exists() else ""
 
     def port(self, name):
         return self.settings["ports"][name]
@@ -206,6 +234,8 @@ class Stack:
         env.setdefault("TRUST_BODY_IP", "on")  # the earlier trackers' callers send the player's address in the body
         for host in ("HTTP_HOST", "INGEST_HOST", "ANALYTICS_HOST"):
             env.setdefault(host, "127.0.0.1")
+        if not env.get("AUTH_KEYS"):
+            env.setdefault("AUTH_KEYS_FILE", str(self.keys_file))
         env.update(self.extra_env)
         env.update(DATABASE_URL=self.database_url, REDIS_URL=self.redis_url, NATS_URL=self.nats_url,
                    INGEST_PORT=str(self.port("ingest")), ANALYTICS_PORT=str(self.port("analytics")),
@@ -325,6 +355,7 @@ class Stack:
         """Starts a service; `instance` names a second process of it, with env for its own ports."""
         process = self.process(instance or name)
         if process.pid is None:
+            self.ensure_keys()
             if instance is None:
                 self._check_port(name)
             data = self.dir / (instance or name)
@@ -390,7 +421,7 @@ class Stack:
 
     def env(self):
         values = {"PORT": self.port("gateway"), "INGEST_PORT": self.port("ingest"), "ANALYTICS_PORT": self.port("analytics"),
-                  "DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, "NATS_URL": self.nats_url}
+                  "DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, "NATS_URL": self.nats_url, "ADMIN_KEY": self.admin_key}
         for name in (*SERVICES, *SERVERS):
             values[f"{name.upper()}_PID"] = self.process(name).pid or ""
         return values
@@ -425,6 +456,8 @@ Try it:
 
   curl -X POST {base}/api/v1/ads/click -H 'Content-Type: application/json' -d '{{"ad_id":"ad-001","video_play_time":30}}'
   curl '{base}/api/v1/ads/analytics?ad_id=ad-001'
+
+The admin key is in {stack.admin_key_file}; in a shell: eval "$(./run --env)", then -H "Authorization: Bearer $ADMIN_KEY"
 """, flush=True)
 
 

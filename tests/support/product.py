@@ -64,6 +64,10 @@ class Product:
         assert answer.status == 200, answer.body
         return answer.json()
 
+    def as_admin(self, method, path, body=None, headers=None):
+        """A request with the stack's admin key."""
+        return self.request(method, path, body, {"Authorization": f"Bearer {self.stack.admin_key}", **(headers or {})})
+
     # ---- stores
 
     def sql(self, text, parameters=()):
