@@ -2,6 +2,7 @@
 
 #include "metrics.h"
 #include "query.h"
+#include "query_sql.h"
 
 enum { ROUNDS_MAX = 3 }; /* a series, or the next day, may turn up between two rounds */
 
@@ -104,7 +105,8 @@ static bool ask_postgres(struct ask *self, struct error *err)
     if (self->query->options.pool == NULL || self->is_redis_only)
         return false; /* err says what was wrong with Redis */
     self->numbers = (struct ad_numbers){0};
-    self->job = (struct query_job){.numbers = &self->numbers,
+    self->job = (struct query_job){.run = query_sql_read,
+                                   .numbers = &self->numbers,
                                    .done = on_rows,
                                    .ctx = self,
                                    .receiver = &self->query->receiver,
@@ -118,7 +120,10 @@ static bool ask_postgres(struct ask *self, struct error *err)
 static void on_rows(struct query_job *job)
 {
     struct ask *self = job->ctx;
-    struct ask_result result = {.is_from_postgres = true, .reading.numbers = self->numbers};
+    struct ask_result result = {
+        .is_from_postgres = true,
+        .reading = {.numbers = self->numbers, .fresh_ms = job->fresh_ms},
+    };
 
     if (job->result.kind == ERROR_NONE)
         finish(self, &result, NULL);

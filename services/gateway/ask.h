@@ -19,7 +19,7 @@ struct query;
 
 struct ask_result {
     struct counters_reading reading;
-    bool is_from_postgres; /* then fresh_ms is 0 */
+    bool is_from_postgres;
 };
 
 /* result is NULL with an error. */

@@ -17,6 +17,7 @@
 #include "metrics.h"
 #include "query.h"
 #include "query_meta.h"
+#include "query_sql.h"
 #include "runtime/log.h"
 #include "waiters.h"
 
@@ -391,6 +392,7 @@ static bool read_all(struct board *board)
     coming->totals = (struct ad_numbers){0};
     coming->job = (struct query_job){
         .receiver = &query->receiver,
+        .run = query_sql_read,
         .question = {.end_s = coming->as_of_ms / 1000,
                      .window_s = board->window_s,
                      .today = coming->today},
@@ -413,7 +415,7 @@ static void on_rows(struct query_job *job)
 
     board->owner->query->asks--;
     coming->error = job->result;
-    coming->freshness = (struct freshness){.is_from_postgres = true};
+    coming->freshness = (struct freshness){.fresh_ms = job->fresh_ms, .is_from_postgres = true};
     for (size_t i = 0; i < catalogue_count(coming->catalogue); i++)
         take_row(coming, catalogue_at(coming->catalogue, i), &coming->numbers[i]);
     finish(board);

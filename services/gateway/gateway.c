@@ -2,6 +2,7 @@
 
 #include "access.h"
 #include "admission.h"
+#include "auditor.h"
 #include "base/auto.h"
 #include "catalogue.h"
 #include "collector.h"
@@ -25,6 +26,8 @@ enum {
     POOL_THREADS = 2,
     POOL_QUEUE_MAX = 256,
     POOL_CONNECT_MS = 2000,
+    PROOF_THREADS = 1,
+    PROOF_QUEUE_MAX = 32,
 };
 
 static size_t on_components(void *ctx, struct service_component *out, size_t max);
@@ -39,6 +42,8 @@ static bool open_query_pool(struct gateway *gateway, struct error *err)
 {
     const struct query_pool_options options = {
         .conninfo = gateway->settings->endpoints.postgres,
+        .application = "adledger gateway query",
+        .what = "query",
         .threads = POOL_THREADS,
         .queue_max = POOL_QUEUE_MAX,
         .connect_ms = POOL_CONNECT_MS,
@@ -50,6 +55,38 @@ static bool open_query_pool(struct gateway *gateway, struct error *err)
         return error_wrap(err, "redis");
     gateway->query_pool = query_pool_open(&options, err);
     return gateway->query_pool != NULL;
+}
+
+/* A pool of its own: an audit of a whole day must not stand before a question of analytics. */
+static bool open_proof_pool(struct gateway *gateway, struct error *err)
+{
+    const struct query_pool_options options = {
+        .conninfo = gateway->settings->endpoints.postgres,
+        .application = "adledger gateway proof",
+        .what = "proof",
+        .threads = PROOF_THREADS,
+        .queue_max = PROOF_QUEUE_MAX,
+        .connect_ms = POOL_CONNECT_MS,
+        .query_ms = (int)gateway->settings->proof_deadline_ms,
+        .slow_ms = (int)gateway->settings->proof_deadline_ms, /* to read a day takes its time */
+    };
+
+    gateway->proof_pool = query_pool_open(&options, err);
+    return gateway->proof_pool != NULL;
+}
+
+static bool open_auditor(struct gateway *gateway, struct error *err)
+{
+    const struct settings *settings = gateway->settings;
+    const struct auditor_options options = {
+        .conninfo = settings->endpoints.postgres,
+        .interval_ms = settings->audit_interval_ms,
+        .span_ms = settings->audit_span_ms,
+        .settle_ms = settings->audit_settle_ms,
+    };
+
+    gateway->auditor = auditor_open(&options, err);
+    return gateway->auditor != NULL;
 }
 
 bool gateway_open(struct gateway *gateway, const struct settings *settings, struct service *service,
@@ -67,7 +104,8 @@ bool gateway_open(struct gateway *gateway, const struct settings *settings, stru
     gateway->catalogue = catalogue_open(&options, err);
     if (gateway->catalogue == NULL)
         return false;
-    if (!open_query_pool(gateway, err))
+    if (!open_query_pool(gateway, err) || !open_proof_pool(gateway, err) ||
+        !open_auditor(gateway, err))
         return false;
     gateway->keep_lines = keep_lines_open(settings, err);
     if (gateway->keep_lines == NULL)
@@ -88,6 +126,8 @@ void gateway_close(struct gateway *gateway)
     control_close(&gateway->control);
     gateway->spool = gateway->inbox = NULL;
     keep_lines_close(&gateway->keep_lines);
+    auditor_close(&gateway->auditor);
+    query_pool_close(&gateway->proof_pool);
     query_pool_close(&gateway->query_pool);
     catalogue_close(&gateway->catalogue);
 }
@@ -182,6 +222,7 @@ static bool open_query(struct gateway_thread *self, struct error *err)
                   .thread = (unsigned)self->server->index,
                   .pending_max = REDIS_PENDING_MAX},
         .pool = self->gateway->query_pool,
+        .proof_pool = self->gateway->proof_pool,
         .partitions = (uint32_t)settings->partitions,
         .cache_ms = settings->query_cache_ms,
         .board_cache_ms = settings->board_cache_ms,

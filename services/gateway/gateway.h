@@ -16,6 +16,7 @@
 
 struct access; /* who may do what, at one moment */
 struct admission;
+struct auditor;
 struct catalogue;
 struct catalogue_snapshot;
 struct collector; /* the lanes: batcher and publisher */
@@ -39,6 +40,8 @@ struct gateway {
     struct keep_lines *keep_lines;   /* owned: spool, inbox, and the replayer that empties them */
     struct keep_line *spool, *inbox; /* borrowed of keep_lines */
     struct query_pool *query_pool;   /* owned: PostgreSQL's threads for analytics */
+    struct query_pool *proof_pool;   /* owned: the one for receipts, audits and dead letters */
+    struct auditor *auditor;         /* owned */
     struct redis_address redis;      /* where every loop asks first */
     uint8_t id[GATEWAY_ID_BYTES];    /* this life of the process */
     atomic_int loops_connected;      /* to NATS */

@@ -5,16 +5,15 @@
  *          filed here.
  * Shape:   one algorithm and one key, chosen by the operator. The token's own "alg" decides
  *          nothing: any other word than the configured one is refused, "none" too, so a public key
- *          can never be taken for a shared secret.
- * Checks:  three canonical base64url parts; a header with the right alg and no "crit"; the
- *          signature; then "exp" (must be there), "nbf", "iss", "aud" and "role". A name that
- *          stands twice in an object refuses the token.
+ *          can never be taken for a shared secret. Checks:  three canonical base64url parts; a
+ *          header with the right alg and no "crit"; the signature; then "exp" (must be there),
+ *          "nbf", "iss", "aud" and "role". A name that stands twice in an object refuses the token.
  * Errors:  jwt_new: ERROR_INVALID says what about the settings is wrong, never the key. jwt_check
  *          answers with a reason that is safe to log and to tell.
  * Units:   leeway_s, of both clocks; at_ms is Unix time.
  * Limits:  JWT_MAX bytes a token, JWT_NESTS_MAX objects and lists in it, RSA keys of
- * JWT_RSA_BITS_MIN to JWT_RSA_BITS_MAX, secrets of at least JWT_SECRET_MIN bytes. Threads: any,
- * once it is made.
+ *          JWT_RSA_BITS_MIN to JWT_RSA_BITS_MAX, secrets of at least JWT_SECRET_MIN bytes.
+ * Threads: any, once it is made.
  */
 #pragma once
 

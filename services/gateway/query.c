@@ -40,7 +40,7 @@ void query_close(struct query **query)
     if (self == NULL)
         return;
     /* Transactions fail now; what PostgreSQL's threads have comes back within their deadline. */
-    self->options.pool = NULL;
+    self->options.pool = self->options.proof_pool = NULL;
     redis_loop_close(&self->redis); /* ask_start refuses from now on */
     while (self->asks > 0)
         (void)h2o_evloop_run(self->h2o->loop, CLOSE_TURN_MS);

@@ -28,6 +28,7 @@ struct query_pool;
 struct query_options {
     struct redis_loop_options redis;
     struct query_pool *pool; /* borrowed, shared by all loops; NULL: no PostgreSQL to turn to */
+    struct query_pool *proof_pool; /* likewise, for what may take long: inquiry.h */
     uint32_t partitions;
     int64_t cache_ms, board_cache_ms;
     int64_t stale_after_ms;

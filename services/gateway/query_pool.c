@@ -2,7 +2,7 @@
  * A job, from its loop and back:
  *
  *   query_pool_submit   (loop thread)  into the queue
- *   serve               (pool thread)  out of it, ask PostgreSQL, send the job home
+ *   serve               (pool thread)  out of it, run, send the job home
  *   query_pool_receive  (loop thread)  done
  *
  * The job belongs to one of them at a time; handing it over hands over the memory.
@@ -12,7 +12,6 @@
 #include "base/auto.h"
 #include "clients/guard.h"
 #include "clients/pg.h"
-#include "query_sql.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
@@ -42,8 +41,9 @@ static void *serve(void *ctx);
 
 static void init_guard(struct query_pool *self)
 {
-    struct guard_options options = {
-        .dependency = GUARD_POSTGRES, .what = "query", .breaker = breaker_default_options()};
+    struct guard_options options = {.dependency = GUARD_POSTGRES,
+                                    .what = self->options.what,
+                                    .breaker = breaker_default_options()};
 
     options.breaker.slow_ms = self->options.slow_ms;
     options.breaker.permit_ms = self->options.connect_ms + self->options.query_ms;
@@ -134,10 +134,20 @@ static struct query_job *take(struct query_pool *self, bool *is_stopping)
     return job;
 }
 
+bool query_has_time(struct pg *pg, int64_t deadline_ms, struct error *err)
+{
+    int64_t left_ms = deadline_ms - clock_now_ms();
+
+    if (left_ms <= 0)
+        return error_set(err, ERROR_UNAVAILABLE, "query_pool: no time left");
+    pg_set_query_ms(pg, (int)left_ms);
+    return true;
+}
+
 /* An outage is told once, by whichever thread meets it first. */
 static void note(struct query_pool *self, const struct error *result)
 {
-    bool is_down = result->kind != ERROR_NONE;
+    bool is_down = result->kind != ERROR_NONE && result->kind != ERROR_INVALID;
 
     if (atomic_exchange(&self->is_outage_told, is_down) == is_down)
         return;
@@ -183,7 +193,7 @@ static enum breaker_result judge(enum error_kind kind)
     return BREAKER_FAILURE;
 }
 
-/* Fills job->result, and the numbers unless it is an error. pg NULL: there was no memory for it. */
+/* Runs the job, or fills its result. pg NULL: there was no memory for it. */
 static void answer(struct query_pool *self, struct pg *pg, struct query_job *job, bool is_stopping)
 {
     struct breaker_permit permit;
@@ -202,7 +212,7 @@ static void answer(struct query_pool *self, struct pg *pg, struct query_job *job
     if (!pg_connect(pg, &job->result)) {
         report(self, &permit, BREAKER_CONNECT_FAILURE);
     } else {
-        query_sql_read(pg, job);
+        job->run(pg, job);
         report(self, &permit, judge(job->result.kind));
     }
     note(self, &job->result);
@@ -212,7 +222,7 @@ static void *serve(void *ctx)
 {
     struct query_pool *self = ctx;
     const struct pg_options options = {.conninfo = self->options.conninfo,
-                                       .application = "adledger gateway query",
+                                       .application = self->options.application,
                                        .connect_ms = self->options.connect_ms,
                                        .query_ms = self->options.query_ms};
     AUTO(pg_close) struct pg *pg = pg_new(&options);

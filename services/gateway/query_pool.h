@@ -1,16 +1,17 @@
 /*
- * query_pool.h — the threads that ask PostgreSQL when Redis cannot answer
+ * query_pool.h — the threads that ask PostgreSQL for a loop
  *
  * Why:     libpq blocks, a loop may not.
- * Shape:   a bounded queue before a few threads, each with a connection of its own. A job comes
- *          back to the loop that gave it as a message to its receiver; query_pool_receive is that
- *          receiver's function.
- * Errors:  ERROR_LIMIT when the queue is full; a job's result holds the query's own failure, or
+ * Shape:   a bounded queue before a few threads, each with a connection of its own. A job's run is
+ *          called on one of them; then it comes back to the loop that gave it as a message to its
+ *          receiver; query_pool_receive is that receiver's function. What is slow has a pool of its
+ *          own, so that it cannot stand in the way of what is not.
+ * Errors:  ERROR_LIMIT when the queue is full; a job's result holds what run made of it, or
  *          ERROR_UNAVAILABLE when it waited longer than query_ms, or the breaker that all threads
- *          share is open.
- * Units:   windows up to an hour are counted from the events, longer ones from the quarter hours,
- *          as counters.h does; unique_clicks are exact, but -1 where they take longer than the
- *          deadline (a long window over many events).
+ *          of the pool share is open: then run was not called.
+ * Units:   of analytics (query_sql_read): windows up to an hour are counted from the events, longer
+ *          ones from the quarter hours, as counters.h does; unique_clicks are exact, but -1 where
+ *          they take longer than the deadline (a long window over many events).
  * Memory:  a job is the caller's and must live until done.
  * Limits:  queue_max jobs wait; query_ms bounds a job from its submission on, a new connection's
  *          connect_ms come on top.
@@ -24,24 +25,35 @@
 #include <h2o.h>
 
 struct catalogue_snapshot;
+struct pg;
 struct query_pool;
 
 struct query_job {
     h2o_multithread_message_t super; /* first: the receiver casts */
     h2o_multithread_receiver_t *receiver;
+    /* On a pool's thread: keeps to deadline_ms and fills result when it fails. */
+    void (*run)(struct pg *pg, struct query_job *job);
+    /* Of analytics (query_sql_read) alone: */
     struct counters_question question; /* its ad_id is borrowed until done; NULL: all ads */
     const struct catalogue_snapshot *catalogue; /* all ads: those of this one; borrowed */
     struct ad_numbers *numbers; /* the ad's, or by the ads' places; the caller's, zeroed */
+    int64_t fresh_ms;           /* Unix: all that was published until then is in them; 0: unknown */
+    /* Of every job: */
     void (*done)(struct query_job *job);
     void *ctx;
-    struct error result; /* ERROR_NONE: numbers are filled */
+    struct error result; /* ERROR_NONE: run has done its work */
+    int64_t deadline_ms; /* set by the pool */
     /* private to query_pool.c */
     struct query_job *next;
-    int64_t deadline_ms;
 };
 
+/* One deadline for all statements of a job: the next may take what the others have left. */
+MUST_CHECK bool query_has_time(struct pg *pg, int64_t deadline_ms, struct error *err);
+
 struct query_pool_options {
-    const char *conninfo; /* borrowed */
+    const char *conninfo;    /* borrowed */
+    const char *application; /* borrowed: how PostgreSQL calls its connections */
+    const char *what;        /* borrowed: how metrics and logs call the breaker */
     int threads;
     size_t queue_max;
     int connect_ms, query_ms;

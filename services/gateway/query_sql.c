@@ -3,7 +3,6 @@
 #include "base/auto.h"
 #include "catalogue.h"
 #include "query_fold.h"
-#include "runtime/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,6 +55,12 @@ struct statement {
     " AND NOT EXISTS (SELECT FROM ad_day_visitors d"                                               \
     " WHERE d.ad_id = e.ad_id AND d.day = (e.received_at AT TIME ZONE 'UTC')::date)"
 
+/* A partition that does not say makes all of it unknown. */
+#define FRESH_SQL                                                                                  \
+    "SELECT CASE WHEN bool_and(fresh_at IS NOT NULL)"                                              \
+    " THEN (extract(epoch FROM min(fresh_at)) * 1000)::bigint ELSE 0 END"                          \
+    " FROM positions WHERE $1::text IS NULL OR partition = $1::text::integer"
+
 #define WHERE_ONE " WHERE ad_id = $1::text"
 #define WHERE_ALL " WHERE $1::text IS NULL"
 #define ONE       " AND ad_id = $1::text"
@@ -99,17 +104,6 @@ static int64_t column(const PGresult *rows, int row, int index)
     return strtoll(PQgetvalue(rows, row, index), NULL, 10);
 }
 
-/* One deadline for all statements: each may take what the others have left. */
-static bool has_time(struct pg *pg, const struct query_job *job, struct error *err)
-{
-    int64_t left_ms = job->deadline_ms - clock_now_ms();
-
-    if (left_ms <= 0)
-        return error_set(err, ERROR_UNAVAILABLE, "query_pool: no time left");
-    pg_set_query_ms(pg, (int)left_ms);
-    return true;
-}
-
 static bool read_rows(struct pg *pg, const struct statement *statement, int64_t from_s,
                       struct query_job *job, fold_fn fold, struct error *err)
 {
@@ -120,7 +114,7 @@ static bool read_rows(struct pg *pg, const struct statement *statement, int64_t 
     const struct pg_param params[PARAMS] = {
         {.value = job->question.ad_id}, {.value = from}, {.value = first_id}, {.value = end_id}};
 
-    if (!has_time(pg, job, err))
+    if (!query_has_time(pg, job->deadline_ms, err))
         return false;
     (void)snprintf(from, sizeof(from), "%" PRId64, from_s);
     format_id(from_s - ID_EARLIEST_S, first_id);
@@ -174,14 +168,30 @@ static void read_visitors(struct pg *pg, struct query_job *job)
     }
 }
 
+/* How far what is read goes: as ingest says of the ad's partition, or of the one most behind. */
+static bool read_freshness(struct pg *pg, struct query_job *job, struct error *err)
+{
+    AUTO(pg_result_clear) PGresult *rows = NULL;
+    char partition[NUMBER_SIZE];
+    const struct pg_param param = {.value = job->question.ad_id == NULL ? NULL : partition};
+
+    (void)snprintf(partition, sizeof(partition), "%" PRIu32, job->question.partition);
+    if (!query_has_time(pg, job->deadline_ms, err) ||
+        !pg_query(pg, NULL, FRESH_SQL, &param, 1, &rows, err))
+        return false;
+    job->fresh_ms = column(rows, 0, 0);
+    return true;
+}
+
 void query_sql_read(struct pg *pg, struct query_job *job)
 {
     struct error *err = &job->result;
     int64_t end_s = job->question.end_s;
 
-    if (!has_time(pg, job, err) || !pg_begin(pg, "ISOLATION LEVEL REPEATABLE READ READ ONLY", err))
+    if (!query_has_time(pg, job->deadline_ms, err) ||
+        !pg_begin(pg, "ISOLATION LEVEL REPEATABLE READ READ ONLY", err))
         return;
-    if (read_rows(pg, &totals, 0, job, fold_total, err) &&
+    if (read_freshness(pg, job, err) && read_rows(pg, &totals, 0, job, fold_total, err) &&
         read_rows(pg, &quarters, end_s - FOLD_QUARTERS_S, job, fold_quarter, err) &&
         read_rows(pg, &seconds, end_s - FOLD_RECENT_S + 1, job, fold_second, err))
         read_visitors(pg, job);

@@ -5,13 +5,16 @@
 
 #include "ads_handler.h"
 #include "analytics_handler.h"
+#include "audit_handler.h"
 #include "click_handler.h"
+#include "dlq_handler.h"
 #include "events_handler.h"
 #include "gateway.h"
 #include "http/ops.h"
 #include "legacy_analytics.h"
+#include "receipt_handler.h"
 
-enum { EVENT_BODY_MAX = 4 << 10, EVENTS_BODY_MAX = 1 << 20 };
+enum { EVENT_BODY_MAX = 4 << 10, EVENTS_BODY_MAX = 1 << 20, REPLAY_BODY_MAX = 64 << 10 };
 
 const struct route gateway_routes[] = {
     {"POST", "/api/v1/ads/click", click_post, EVENT_BODY_MAX, ROUTE_BODY_JSON | ROUTE_COLLECT},
@@ -25,6 +28,14 @@ const struct route gateway_routes[] = {
     {"GET", "/api/v1/ads", ads_list, 0, 0},
     {"GET", "/api/v1/ads/{id}", ads_get, 0, 0},
     {"GET", "/api/v1/ads/analytics", analytics_get, 0, ROUTE_READ},
+
+    /* Proof. */
+    {"GET", "/api/v1/events/{event_id}", receipt_get, 0, ROUTE_SERVER},
+    {"GET", "/api/v1/audit", audit_get, 0, ROUTE_SERVER},
+    {"GET", "/api/v1/dlq", dlq_list, 0, ROUTE_ADMIN},
+    {"GET", "/api/v1/dlq/{id}", dlq_get, 0, ROUTE_ADMIN},
+    {"DELETE", "/api/v1/dlq/{id}", dlq_delete, 0, ROUTE_ADMIN},
+    {"POST", "/api/v1/dlq/replay", dlq_replay, REPLAY_BODY_MAX, ROUTE_BODY_JSON | ROUTE_ADMIN},
 
     /* The earlier clients' routes. */
     {"POST", "/ads/click", click_post_legacy, EVENT_BODY_MAX, ROUTE_BODY_JSON | ROUTE_COLLECT},

@@ -118,6 +118,15 @@ const struct option_row settings_rows[] = {
                "ms after which an answer of PostgreSQL is slow for its breaker"),
     OPTION_INT("STALE_AFTER_MS", FIELD(stale_after_ms), 10000, 100, 3600000,
                "ms of lag after which numbers are marked stale"),
+
+    OPTION_INT("PROOF_DEADLINE_MS", FIELD(proof_deadline_ms), 10000, 100, 20000,
+               "ms that a receipt, an audit or a question about dead letters may take"),
+    OPTION_INT("AUDIT_INTERVAL_MS", FIELD(audit_interval_ms), 60000, 100, 3600000,
+               "ms between two audits that one of the gateways does by itself"),
+    OPTION_INT("AUDIT_SPAN_MS", FIELD(audit_span_ms), 900000, 1000, 86400000,
+               "ms that such an audit looks back"),
+    OPTION_INT("AUDIT_SETTLE_MS", FIELD(audit_settle_ms), 60000, 0, 3600000,
+               "newest ms that it leaves out: what is in them may still be on its way"),
     OPTION_END,
 };
 

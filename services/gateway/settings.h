@@ -56,6 +56,9 @@ struct settings {
     int64_t query_cache_ms, board_cache_ms, query_deadline_ms, stale_after_ms;
     int64_t redis_slow_ms, pg_slow_ms;
 
+    int64_t proof_deadline_ms;
+    int64_t audit_interval_ms, audit_span_ms, audit_settle_ms;
+
     /* Read off the strings above by settings_resolve. */
     enum ip_storage ip_keep;
     struct trusted_proxies proxies;

@@ -14,7 +14,7 @@ enum {
     OID_UUID = 2950,
 };
 
-enum { EVENT_COLUMNS = 10 };
+enum { EVENT_COLUMNS = 11 };
 
 void columns_init(struct columns *columns)
 {
@@ -104,7 +104,8 @@ void columns_ranges(struct columns *columns, const struct batch *batch)
 }
 
 /* One array a column, or the same one for all of them: that is a row of COPY. */
-static void add_event(struct pg_array *const to[EVENT_COLUMNS], const struct event *event)
+static void add_event(struct pg_array *const to[EVENT_COLUMNS], const struct event *event,
+                      uint64_t seq)
 {
     pg_array_add_bytes(to[0], event->id, sizeof(event->id));
     pg_array_add_int16(to[1], (int16_t)event->type);
@@ -122,6 +123,13 @@ static void add_event(struct pg_array *const to[EVENT_COLUMNS], const struct eve
     else
         pg_array_add_int32(to[8], (int32_t)event->playback_ms);
     pg_array_add_ip(to[9], event->ip.bytes, event->ip.size);
+    pg_array_add_int64(to[10], (int64_t)seq);
+}
+
+static void add_row(struct pg_array *const to[EVENT_COLUMNS], const struct batch *batch,
+                    uint32_t row)
+{
+    add_event(to, &batch->rows[row].event, batch->heads[batch->rows[row].head].seq);
 }
 
 void columns_copy_events(struct pg_array *copy, const struct batch *batch, const uint32_t *rows,
@@ -134,7 +142,7 @@ void columns_copy_events(struct pg_array *copy, const struct batch *batch, const
     pg_array_reset(copy);
     for (size_t i = 0; i < row_count; i++) {
         pg_array_add_row(copy, EVENT_COLUMNS);
-        add_event(to, &batch->rows[rows[i]].event);
+        add_row(to, batch, rows[i]);
     }
 }
 
@@ -143,14 +151,14 @@ void columns_events(struct columns *columns, const struct batch *batch, const ui
 {
     static const Oid types[EVENT_COLUMNS] = {OID_UUID, OID_INT2,        OID_INT2,        OID_INT4,
                                              OID_TEXT, OID_TIMESTAMPTZ, OID_TIMESTAMPTZ, OID_INT8,
-                                             OID_INT4, OID_INET};
+                                             OID_INT4, OID_INET,        OID_INT8};
     struct pg_array *array = begin(columns, types, EVENT_COLUMNS);
     struct pg_array *to[EVENT_COLUMNS];
 
     for (size_t i = 0; i < EVENT_COLUMNS; i++)
         to[i] = &array[i];
     for (size_t i = 0; i < row_count; i++)
-        add_event(to, &batch->rows[rows[i]].event);
+        add_row(to, batch, rows[i]);
 }
 
 void columns_sums(struct columns *columns, const struct fold *sums)

@@ -4,7 +4,8 @@
  * Why:     events and batches go by the table, a day at a time; these two are few and have no days
  *          of their own. Dead letters are kept for longer: somebody may still want to replay them.
  * Limits:  EXPIRY_ROWS a statement, so that no lock is held for long; it goes on until none is
- * left. Errors:  as pg_query; everything is safe to repeat, and in two processes at once.
+ *          left.
+ * Errors:  as pg_query; everything is safe to repeat, and in two processes at once.
  */
 #pragma once
 

@@ -16,7 +16,7 @@
 
 #include <stdlib.h>
 
-enum { STREAM_CHECK_MS = 10000, DAYS_REMEMBERED = 8 };
+enum { STREAM_CHECK_MS = 10000, DAYS_REMEMBERED = 8, FRESH_EVERY_MS = 1000 };
 
 struct ingest {
     struct ingest_options options;
@@ -32,6 +32,7 @@ struct ingest {
     bool is_behind;                    /* logged once, until it is over */
     bool is_day_made;                  /* for what is held: once must be enough */
     int64_t stream_checked_ms;         /* monotonic */
+    int64_t fresh_told_ms;             /* monotonic */
     const struct reader_message *held; /* fetched and not stored; borrowed from the reader */
     size_t held_count;
     uint64_t uncertain_seq;         /* of a COMMIT without an answer; 0: none */
@@ -44,6 +45,7 @@ static bool fetch(struct ingest *self, struct error *err);
 static bool decode(struct ingest *self, struct error *err);
 static bool store(struct ingest *self, struct store_outcome *out, struct error *err);
 static bool settle(struct ingest *self, const struct store_outcome *outcome, struct error *err);
+static bool tell_fresh(struct ingest *self, int64_t at_ms, struct error *err);
 
 struct ingest *ingest_new(const struct ingest_options *options, struct bus *bus, struct pg *pg,
                           struct reader *reader)
@@ -100,13 +102,14 @@ void ingest_forget(struct ingest *self)
 bool ingest_step(struct ingest *self, struct error *err)
 {
     struct store_outcome outcome = {0};
+    int64_t at_ms = clock_at_ms();
 
     if (!self->is_located && !locate(self, err))
         return false;
     if (self->held_count == 0 && !fetch(self, err))
         return false;
     if (self->held_count == 0)
-        return true;
+        return reader_pending(self->reader) > 0 || tell_fresh(self, at_ms, err);
     if (decode(self, err) && store(self, &outcome, err))
         return settle(self, &outcome, err);
     if (gate_take_retry(&self->gate, err))
@@ -377,11 +380,13 @@ static void advance(struct ingest *self, const struct store_outcome *outcome)
 
 static bool settle(struct ingest *self, const struct store_outcome *outcome, struct error *err)
 {
+    int64_t stored_until_ms = self->batch->heads[self->batch->head_count - 1].stored_at_ms;
+
     switch (outcome->verdict) {
     case STORE_DONE:
         ingest_count_by(METRIC_ingest_transactions_total, RESULT_STORED, 1);
         advance(self, outcome);
-        return true;
+        return tell_fresh(self, stored_until_ms, err);
     case STORE_NO_DAY:
         ingest_count_by(METRIC_ingest_transactions_total, RESULT_NO_DAY, 1);
         log_info("day_made_late", "partition=%u", self->options.partition);
@@ -394,4 +399,20 @@ static bool settle(struct ingest *self, const struct store_outcome *outcome, str
                          self->options.partition);
     }
     return error_set(err, ERROR_INTERNAL, "ingest: a verdict without an answer");
+}
+
+/* Once a second: what reads this database without Redis says by it how old its numbers are. */
+static bool tell_fresh(struct ingest *self, int64_t at_ms, struct error *err)
+{
+    struct breaker_permit permit;
+
+    if (clock_now_ms() - self->fresh_told_ms < FRESH_EVERY_MS)
+        return true;
+    if (!gate_ask(&self->gate, &permit, err) ||
+        !gate_answer(&self->gate, &permit, store_set_fresh(self->store, at_ms, err), err)) {
+        ingest_forget(self);
+        return false;
+    }
+    self->fresh_told_ms = clock_now_ms();
+    return true;
 }

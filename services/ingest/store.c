@@ -127,6 +127,18 @@ bool store_first_position(struct store *self, uint64_t position, struct error *e
     return true;
 }
 
+bool store_set_fresh(struct store *self, int64_t at_ms, struct error *err)
+{
+    char partition[INT8_TEXT_SIZE];
+    char fresh[INT8_TEXT_SIZE];
+    struct pg_param params[] = {number_param(partition, self->partition),
+                                number_param(fresh, (uint64_t)at_ms)};
+
+    if (!pg_query(self->pg, "set_fresh", sql_set_fresh, params, 2, NULL, err))
+        return error_wrap(err, "store: freshness");
+    return true;
+}
+
 bool store_write(struct store *self, struct batch *batch, uint64_t expected,
                  struct store_outcome *out, struct error *err)
 {

@@ -53,6 +53,9 @@ MUST_CHECK bool store_read_position(struct store *self, uint64_t *out_position, 
 /* Gives a partition its first position; one that is there already stays. */
 MUST_CHECK bool store_first_position(struct store *self, uint64_t position, struct error *err);
 
+/* Says that everything published until at_ms (Unix) is stored. */
+MUST_CHECK bool store_set_fresh(struct store *self, int64_t at_ms, struct error *err);
+
 /* Stores the batch and moves the position from expected to the batch's last sequence. After
  * ERROR_UNCERTAIN, *out is what was done if the COMMIT took effect. */
 MUST_CHECK bool store_write(struct store *self, struct batch *batch, uint64_t expected,

@@ -33,15 +33,15 @@ static const char sql_claim[] =
 /* columns_copy_events */
 static const char sql_copy[] =
     "COPY events (event_id, type, reason, flags, ad_id, event_at, received_at, visitor,"
-    "             playback_ms, ip) FROM STDIN BINARY";
+    "             playback_ms, ip, seq) FROM STDIN BINARY";
 
-/* 1-10 columns_events. The ids come back in the order they went in. */
+/* 1-11 columns_events. The ids come back in the order they went in. */
 static const char sql_insert[] =
     "INSERT INTO events (event_id, type, reason, flags, ad_id, event_at, received_at, visitor,"
-    "                    playback_ms, ip)"
+    "                    playback_ms, ip, seq)"
     " SELECT * FROM unnest($1::uuid[], $2::int2[], $3::int2[], $4::int4[], $5::text[],"
     "                      $6::timestamptz[], $7::timestamptz[], $8::int8[], $9::int4[],"
-    "                      $10::inet[])"
+    "                      $10::inet[], $11::int8[])"
     " ON CONFLICT DO NOTHING RETURNING event_id";
 
 /* 1-6 columns_sums by quarter, 7-12 columns_sums for all time; 7 is not looked at. */
@@ -80,6 +80,12 @@ static const char sql_tell[] =
     "  SELECT $1::int4, * FROM unnest($11::int8[], $12::int4[], $13::text[], $14::text[],"
     "                                 $15::uuid[], $16::text[], $17::bytea[], $18::timestamptz[])"
     "  ON CONFLICT (partition, seq, index) DO NOTHING";
+
+/* 1 partition, 2 Unix ms. Never backwards: another process may know better. */
+static const char sql_set_fresh[] =
+    "UPDATE positions SET fresh_at = to_timestamp($2::text::bigint / 1000.0)"
+    " WHERE partition = $1 AND (fresh_at IS NULL OR fresh_at < to_timestamp($2::text::bigint / "
+    "1000.0))";
 
 static const char sql_read_position[] = "SELECT seq FROM positions WHERE partition = $1";
 static const char sql_first_position[] =

@@ -2,10 +2,11 @@
  * guarded.h — a connection whose every call stands behind a breaker
  *
  * Why:     a client that is used in many places (queries of a repair, pages of a rebuild) cannot
- * ask its breaker in each of them; the client does it, call by call. Shape:   embedded in struct
- * redis and struct pg; without a guard it lets everything through. A server that could not be
- * reached is knocked at while the breaker is open: a connection ends the cooldown. One that was
- * reached and did not answer is left alone until then. Units:   monotonic milliseconds, read here.
+ *          ask its breaker in each of them; the client does it, call by call.
+ * Shape:   embedded in struct redis and struct pg; without a guard it lets everything through. A
+ *          server that could not be reached is knocked at while the breaker is open: a connection
+ *          ends the cooldown. One that was reached and did not answer is left alone until then.
+ * Units:   monotonic milliseconds, read here.
  * Limits:  a knock every GUARDED_KNOCK_MAX_MS at most, with jitter.
  * Threads: one owner thread, the connection's and the guard's.
  */

@@ -59,6 +59,19 @@ class Product:
     def post(self, path, body, headers=None):
         return self.request("POST", path, body, headers)
 
+    def admin(self, method, path, body=None):
+        """With the stack's admin key, where it has one."""
+        key = getattr(self.stack, "admin_key", None)
+        return self.request(method, path, body, {"Authorization": f"Bearer {key}"} if key else None)
+
+    def metric(self, name, service="gateway"):
+        """The value of one series, as /metrics shows it; None: it is not there."""
+        connection = self.client if service == "gateway" else Connection(self.stack.url(service))
+        for line in connection.request("GET", "/metrics").body.decode().splitlines():
+            if line.startswith(f"adledger_{name} "):
+                return float(line.split()[-1])
+        return None
+
     def analytics(self, ad_id, query=""):
         answer = self.get(f"/api/v1/ads/analytics?ad_id={ad_id}{query}")
         assert answer.status == 200, answer.body

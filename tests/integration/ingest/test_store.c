@@ -175,6 +175,38 @@ TEST(copies_and_inserts_take_turns_and_every_event_counts_once)
     assert_sums_are_exact(pg, err);
 }
 
+TEST(a_row_names_the_message_that_brought_it_and_its_batch_when_it_was_stored)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    AUTO(pg_close) struct pg *pg = pg_with_schema(server, err);
+    AUTO(store_free) struct store *store = store_new(pg, 0);
+
+    assert_ok(store_first_position(store, 100, err));
+    (void)write_batch(store, 100, batch_of(101, 1, 1, 10, err), err); /* by COPY */
+    (void)write_batch(store, 101, batch_of(102, 2, 6, 15, err), err); /* by INSERT, half of it */
+
+    assert_int_equal(ask_number(pg, "SELECT count(*) FROM events WHERE seq = 101", err), 10);
+    assert_int_equal(ask_number(pg, "SELECT count(*) FROM events WHERE seq = 102", err), 5);
+    assert_int_equal(
+        ask_number(pg, "SELECT count(*) FROM batches WHERE stored_at > now() - interval '1 minute'",
+                   err),
+        2);
+}
+
+TEST(freshness_never_goes_back)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    AUTO(pg_close) struct pg *pg = pg_with_schema(server, err);
+    AUTO(store_free) struct store *store = store_new(pg, 0);
+    const char *sql = "SELECT extract(epoch FROM fresh_at) * 1000 FROM positions";
+
+    assert_ok(store_first_position(store, 100, err));
+    assert_ok(store_set_fresh(store, 1700000000123, err));
+    assert_int_equal(ask_number(pg, sql, err), 1700000000123);
+    assert_ok(store_set_fresh(store, 1700000000000, err));
+    assert_int_equal(ask_number(pg, sql, err), 1700000000123);
+}
+
 struct writer {
     struct store *store;
     struct batch *batch;
@@ -365,4 +397,6 @@ TESTS(RUN(rows_sums_and_position_come_together),
       RUN(of_two_writers_of_one_position_one_wins),
       RUN(poison_rows_are_set_aside_and_the_rest_is_stored),
       RUN(a_missing_day_is_told_apart_and_can_be_made),
-      RUN(a_killed_server_leaves_all_of_a_transaction_or_nothing))
+      RUN(a_killed_server_leaves_all_of_a_transaction_or_nothing),
+      RUN(a_row_names_the_message_that_brought_it_and_its_batch_when_it_was_stored),
+      RUN(freshness_never_goes_back))

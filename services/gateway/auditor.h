@@ -1,0 +1,30 @@
+/*
+ * auditor.h — audits the last minutes by itself, and says what is wrong
+ *
+ * Why:     a loss that nobody asks for must not stay unseen.
+ * Shape:   a thread in every gateway; the one that holds an advisory lock of the database works,
+ *          the others try to get it. Every interval_ms it audits span_ms but the newest settle_ms,
+ *          sets the gauges ledger_* and logs ledger_unbalanced once for each finding. A gateway
+ *          that does not hold the lock shows ledger_audited_at_seconds 0.
+ * Errors:  an audit that fails is logged once an outage; ledger_audited_at_seconds stands still.
+ * Limits:  a connection of its own; AUDITOR_QUERY_MS an audit; the findings of the last
+ *          AUDITOR_REMEMBERED are not logged again.
+ * Threads: open and close on one thread.
+ */
+#pragma once
+
+#include "base/error.h"
+#include <stdint.h>
+
+enum { AUDITOR_QUERY_MS = 5000, AUDITOR_REMEMBERED = 256 };
+
+struct auditor;
+
+struct auditor_options {
+    const char *conninfo; /* borrowed until auditor_close */
+    int64_t interval_ms, span_ms, settle_ms;
+};
+
+struct auditor *auditor_open(const struct auditor_options *options, struct error *err);
+/* Within AUDITOR_QUERY_MS, when PostgreSQL is frozen in the middle of an audit. */
+void auditor_close(struct auditor **auditor);

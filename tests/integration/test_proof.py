@@ -1,0 +1,538 @@
+"""Receipts, the audit and the dead letters: the product shows that nothing is lost, and names what is."""
+
+import base64
+import datetime
+import json
+import socket
+import uuid
+
+import psycopg2.extras
+import pytest
+from product import CLICK, Load, uuid7, wait_until
+
+psycopg2.extras.register_uuid()
+FAST_AUDIT = {"AUDIT_INTERVAL_MS": "300", "AUDIT_SETTLE_MS": "0"}
+
+
+def click(product, **fields):
+    answer = product.post(CLICK, {"ad_id": "ad-001", **fields})
+    assert answer.status == 202, answer.body
+    return answer.json()["click_id"]
+
+
+def receipt(product, event_id, query=""):
+    return product.admin("GET", f"/api/v1/events/{event_id}{query}")
+
+
+def receipt_of(product, event_id, status, query=""):
+    """The receipt, once it says so."""
+    def said():
+        answer = receipt(product, event_id, query)
+        return answer.status == 200 and answer.json()["status"] == status and answer.json()
+    return wait_until(f"{event_id} is {status}", said)
+
+
+def audit(product, query=""):
+    answer = product.admin("GET", f"/api/v1/audit{query}")
+    assert answer.status == 200, answer.body
+    return answer.json()
+
+
+def problem(answer):
+    assert answer.headers["content-type"] == "application/problem+json", answer.body
+    return answer.status, answer.json()["code"]
+
+
+# ---- receipts ---------------------------------------------------------------------------------------
+
+
+def test_a_receipt_names_the_batch_that_brought_the_event(product):
+    event_id = click(product)
+
+    found = receipt_of(product, event_id, "counted")
+
+    assert found["event_id"] == event_id and found["counted"] is True
+    assert (found["ad_id"], found["type"], found["reason"]) == ("ad-001", "click", None)
+    row = product.sql("SELECT gateway_id::text, thread, partition, batch_no, seq FROM batches WHERE seq ="
+                      " (SELECT seq FROM events WHERE event_id = %s)", (event_id,))[0]
+    assert tuple(found["batch"][name] for name in ("gateway_id", "thread", "partition", "batch_no", "seq")) == row
+    assert found["received_at"] <= found["batch"]["sent_at"] <= found["stored_at"]
+
+
+def test_a_foreign_id_is_found_by_its_timestamp(product):
+    foreign = str(uuid.uuid4())
+    at = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.123Z")
+    assert click(product, event_id=foreign, timestamp=at) == foreign
+
+    found = receipt_of(product, foreign, "counted", f"?timestamp={at}")
+
+    assert found["event_id"] == foreign and found["event_at"] == at
+    assert problem(receipt(product, foreign)) == (400, "invalid_parameter")
+    assert problem(receipt(product, foreign, "?timestamp=yesterday")) == (400, "invalid_parameter")
+
+
+def test_an_event_that_nobody_knows_is_told_with_how_far_the_rows_go(product):
+    answer = receipt(product, uuid7())
+    assert problem(answer) == (404, "unknown_event")
+    wait_until("ingest says how far it is", lambda: "until 20" in receipt(product, uuid7()).json()["detail"])
+    for bad in ("no-uuid", "1", "00000000-0000-7000-8000-00000000000g"):
+        assert problem(receipt(product, bad))[0] in (400, 422), bad
+
+
+def test_an_invalid_event_has_its_reason(product):
+    event_id = click(product)
+    receipt_of(product, event_id, "counted")
+    product.sql("UPDATE events SET reason = 1 WHERE event_id = %s", (event_id,))
+
+    found = receipt(product, event_id).json()
+
+    assert (found["status"], found["reason"], found["counted"]) == ("invalid", "crawler", True)
+
+
+def test_a_receipt_says_what_is_not_counted_and_what_nobody_knows(start_product):
+    product = start_product()
+    assert product.stack.process("analytics").stop()
+    event_id = click(product)
+    assert receipt_of(product, event_id, "stored")["counted"] in (False, None)  # None: Redis has never counted
+    product.restart("analytics")
+    receipt_of(product, event_id, "counted")
+
+    product.stack.process("redis").kill()
+    later = click(product)
+    assert receipt_of(product, later, "stored")["counted"] is None
+
+    product.stack.process("postgres").kill()
+    answer = receipt(product, later)
+    assert problem(answer) == (503, "unavailable") and "retry-after" in answer.headers
+
+
+# ---- the audit --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ledger(start_product):
+    """A product without traffic of its own: its lanes are the test's."""
+    return start_product()
+
+
+NOW = datetime.datetime.now(datetime.timezone.utc).replace(second=0, microsecond=0)
+
+
+def lane_id():
+    return str(uuid.UUID(uuid7()))
+
+
+def put(product, gateway, no, *, events=2, dead=0, duplicates=0, settled=None, accepted=0, minute=1, thread=0, at=None):
+    """One row of batches, as ingest would have filed it, some minutes ago."""
+    sent_at = at or NOW - datetime.timedelta(minutes=minute)
+    product.sql("INSERT INTO batches (sent_at, gateway_id, thread, partition, batch_no, seq, events, stored, dead,"
+                " settled_below, accepted, stored_at) VALUES (%s, %s, %s, 0, %s, %s, %s, %s, %s, %s, %s, %s)",
+                (sent_at, gateway, thread, no, no, events, events - dead - duplicates, dead, settled or no, accepted, sent_at))
+
+
+def tell(product, gateway, fate, first, last, events):
+    product.sql("INSERT INTO batch_ranges VALUES (%s, 0, 0, %s, %s, %s, %s, %s)",
+                (gateway, {"spooled": 1, "abandoned": 2}[fate], first, last, events, NOW - datetime.timedelta(minutes=1)))
+
+
+def findings(found, gateway):
+    return [(f["state"], f["first"], f["last"]) for f in found["findings"] if f["gateway_id"] == gateway]
+
+
+def test_each_class_of_a_missing_number(ledger):
+    lost, pending, refused, dead_end = lane_id(), lane_id(), lane_id(), lane_id()
+    put(ledger, lost, 1)
+    put(ledger, lost, 4, accepted=7)                    # 2 and 3 are gone, and with them 5 events
+    put(ledger, pending, 1)
+    put(ledger, pending, 4, accepted=9)
+    tell(ledger, pending, "spooled", 2, 3, 7)
+    put(ledger, refused, 1)
+    put(ledger, refused, 3, accepted=2)
+    tell(ledger, refused, "abandoned", 2, 2, 4)
+    put(ledger, dead_end, 1)
+    put(ledger, dead_end, 3, settled=2, accepted=2)     # 2 was in flight when it died
+
+    found = audit(ledger)
+
+    assert findings(found, lost) == [("lost", 2, 3)]
+    assert findings(found, pending) == [("pending", 2, 3)]
+    assert findings(found, refused) == [("unpromised", 2, 2)]
+    assert findings(found, dead_end) == [("unproven", 2, 2)]
+    assert [f["events"] for f in found["findings"] if f["state"] in ("lost", "pending")] == \
+        [{"lost": 5, "pending": 7}[f["state"]] for f in found["findings"] if f["state"] in ("lost", "pending")]
+    total = found["totals"]
+    assert found["balanced"] is False and total["lost"] == 5 and total["pending"] == 7
+    assert total["accepted"] == total["stored"] + total["pending"] + total["lost"]
+    assert total["batches"] == {"stored": 8, "lost": 2, "pending": 2, "unpromised": 1, "unproven": 1}
+
+
+def test_what_is_whole_balances(ledger):
+    gateway, other, heartbeat = lane_id(), lane_id(), lane_id()
+    for no in range(1, 6):
+        put(ledger, gateway, no, accepted=2 * (no - 1), dead=int(no == 2), duplicates=int(no == 3))
+    for no in (1, 2):
+        put(ledger, gateway, no, thread=1, accepted=2 * (no - 1))
+        put(ledger, other, no, accepted=2 * (no - 1), minute=2)
+    put(ledger, heartbeat, 1, events=0)
+    put(ledger, heartbeat, 2, events=0)
+
+    found = audit(ledger)
+
+    assert found["balanced"] is True and found["findings"] == [] and found["lanes"] == 4
+    total = found["totals"]
+    assert (total["accepted"], total["stored"], total["dead"], total["duplicates"]) == (18, 16, 1, 1)
+    assert [m["accepted"] for m in found["minutes"]] == [4, 14]
+
+
+def test_a_number_that_is_stored_is_not_pending_whatever_was_told(ledger):
+    gateway = lane_id()
+    put(ledger, gateway, 1)
+    put(ledger, gateway, 2)                             # spooled, and replayed since
+    put(ledger, gateway, 4, accepted=6)
+    tell(ledger, gateway, "spooled", 2, 3, 4)
+
+    found = audit(ledger)
+
+    assert findings(found, gateway) == [("pending", 3, 3)]
+    assert found["totals"]["pending"] == 2 and found["balanced"] is True
+
+
+def test_what_was_answered_503_and_came_all_the_same_is_unpromised(ledger):
+    gateway = lane_id()
+    for no in (1, 2, 3):
+        put(ledger, gateway, no, accepted=2 * int(no > 1))
+    tell(ledger, gateway, "abandoned", 2, 2, 2)
+
+    found = audit(ledger)
+
+    total = found["totals"]
+    assert (total["accepted"], total["unpromised"], total["stored"]) == (4, 2, 6)
+    assert found["balanced"] is True
+
+
+def test_a_lane_begins_at_one(ledger):
+    gateway = lane_id()
+    put(ledger, gateway, 3, accepted=3)
+
+    assert findings(audit(ledger), gateway) == [("lost", 1, 2)]
+
+
+def test_a_lane_older_than_what_is_kept_is_not_blamed_for_its_beginning(ledger):
+    gateway = uuid7(int((NOW - datetime.timedelta(days=400)).timestamp() * 1000))
+    put(ledger, gateway, 1000, accepted=5000)
+
+    found = audit(ledger)
+
+    assert findings(found, gateway) == [] and found["balanced"] is True
+
+
+def test_a_lane_in_flight_is_pending(ledger):
+    gateway = lane_id()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    put(ledger, gateway, 1, at=now)
+    put(ledger, gateway, 3, settled=2, accepted=2, at=now)
+
+    assert findings(audit(ledger), gateway) == [("pending", 2, 2)]
+
+
+def test_a_gap_is_filed_once_across_midnight_and_the_edges_of_spans(ledger):
+    gateway = uuid7(int((NOW - datetime.timedelta(days=1)).timestamp() * 1000))
+    today = NOW.replace(hour=0, minute=0)
+    put(ledger, gateway, 1, at=today - datetime.timedelta(minutes=1))
+    put(ledger, gateway, 3, accepted=4, at=today + datetime.timedelta(seconds=1))
+    text = "%Y-%m-%dT%H:%M:%SZ"
+    before, at, after = ((today + datetime.timedelta(minutes=m)).strftime(text) for m in (-10, 0, 10))
+
+    assert findings(audit(ledger, f"?from={before}&to={at}"), gateway) == []
+    assert findings(audit(ledger, f"?from={at}&to={after}"), gateway) == [("lost", 2, 2)]
+    assert findings(audit(ledger, f"?from={before}&to={after}"), gateway) == [("lost", 2, 2)]
+
+
+def test_a_sum_that_is_not_what_was_told_is_unequal(ledger):
+    gateway = lane_id()
+    put(ledger, gateway, 1)
+    put(ledger, gateway, 2, accepted=5)                 # 1 had 2 events, not 5
+
+    found = audit(ledger)
+
+    assert findings(found, gateway) == [("unequal", None, None)]
+    assert found["balanced"] is False and found["totals"]["lost"] == 3
+
+
+def test_a_deliberately_removed_batch_is_named_as_lost(start_product):
+    product = start_product(**FAST_AUDIT)
+    ids = []
+    for _ in range(6):
+        ids.append(click(product))
+        receipt_of(product, ids[-1], "counted")
+    batches = [receipt(product, event_id).json()["batch"] for event_id in ids]
+    wait_until("an audit has balanced", lambda: product.metric("ledger_audited_at_seconds"))
+    assert audit(product)["balanced"] is True and product.metric("ledger_balanced") == 1
+
+    gone = batches[2]
+    product.sql("DELETE FROM events WHERE event_id = %s", (ids[2],))
+    product.sql("DELETE FROM batches WHERE partition = 0 AND seq = %s", (gone["seq"],))
+
+    found = audit(product)
+    assert found["balanced"] is False
+    assert [(f["state"], f["gateway_id"], f["thread"], f["partition"], f["first"], f["last"], f["events"])
+            for f in found["findings"]] == [("lost", gone["gateway_id"], gone["thread"], 0, gone["batch_no"], gone["batch_no"], 1)]
+    wait_until("the gauges say so", lambda: product.metric("ledger_balanced") == 0 and product.metric("ledger_lost_batches") == 1)
+    log = product.stack.process("gateway").log_file.read_text()
+    assert log.count("ledger_unbalanced") == 1
+
+
+def jetstream(product, subject, request):
+    """One request of JetStream's API, over a bare connection."""
+    with socket.create_connection(("127.0.0.1", product.stack.port("nats")), 5) as link:
+        reader = link.makefile("rb")
+        reader.readline()
+        login = {"user": "adledger", "pass": product.stack.settings["passwords"]["nats"], "verbose": False, "pedantic": False}
+        body = json.dumps(request)
+        link.sendall(f"CONNECT {json.dumps(login)}\r\nSUB answer 1\r\nPUB {subject} answer {len(body)}\r\n{body}\r\n".encode())
+        while not reader.readline().startswith(b"MSG"):
+            pass
+        return json.loads(reader.readline())
+
+
+def test_a_message_that_the_stream_loses_before_it_is_read_is_named_as_lost(start_product):
+    product = start_product(**FAST_AUDIT)
+    first = receipt_of(product, click(product), "counted")["batch"]
+    assert product.stack.process("ingest").stop()
+    for _ in range(2):
+        click(product)
+    answer = jetstream(product, "$JS.API.STREAM.MSG.DELETE.ADS_0", {"seq": first["seq"] + 1, "no_erase": True})
+    assert answer.get("success"), answer
+    last = click(product)
+    product.restart("ingest")
+    receipt_of(product, last, "counted")
+
+    found = audit(product)
+
+    gone = first["batch_no"] + 1
+    assert findings(found, first["gateway_id"]) == [("lost", gone, gone)]
+    assert found["totals"]["lost"] == 1 and found["balanced"] is False
+    wait_until("the gauges say so", lambda: product.metric("ledger_lost_batches") == 1)
+
+
+def test_only_one_gateway_audits(start_product):
+    product = start_product(**FAST_AUDIT)
+    wait_until("the first audits", lambda: product.metric("ledger_audited_at_seconds"))
+    from stack import free_port
+    port = free_port(set(product.stack.settings["ports"].values()))
+    product.stack.start_service("gateway", instance="second", HTTP_PORT=str(port),
+                                CATALOGUE_FILE=str(product.stack.dir / "second" / "catalogue.json"))
+    product.stack.wait_ready("second", port=port)
+    from keepalive import Connection
+
+    def audited():
+        lines = Connection(f"http://127.0.0.1:{port}").request("GET", "/metrics").body.decode().splitlines()
+        return next(float(line.split()[-1]) for line in lines if line.startswith("adledger_ledger_audited_at_seconds "))
+
+    assert audited() == 0
+    assert product.stack.process("gateway").stop()
+    wait_until("the second takes over", audited)
+
+
+@pytest.mark.parametrize("query", ["?from=x", "?to=2026-02-30T00:00:00Z", "?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+                                   "?from=2026-01-01T00:00:00Z&to=2026-01-03T00:00:00Z", "?from=2026-01-01", "?from=%zz",
+                                   "?from=2026-01-01T00:00:00Z&from=2026-01-01T00:00:00Z", "?from=2026-01-01T00:00:00Z"])
+def test_a_span_that_is_none_is_refused(product, query):
+    assert problem(product.admin("GET", f"/api/v1/audit{query}")) == (400, "invalid_parameter")
+
+
+def test_a_span_without_traffic_is_empty_and_balanced(product):
+    found = audit(product, "?from=2020-01-01T00:00:30Z&to=2020-01-01T01:00:00Z")
+    assert found["balanced"] is True and found["minutes"] == [] and found["lanes"] == 0
+    assert found["from"] == "2020-01-01T00:00:00.000Z"
+
+
+# ---- dead letters -----------------------------------------------------------------------------------
+
+
+def unknown_ad(product, ad_id):
+    """An event that ingest cannot resolve: a gateway without a catalogue has taken it."""
+    for name in ("gateway", "ingest"):
+        assert product.stack.process(name).stop()
+    (product.stack.dir / "gateway" / "catalogue.json").unlink(missing_ok=True)
+    product.stack.process("postgres").kill()
+    product.stack.start_service("gateway", CATALOGUE_WAIT_MS="200")
+    product.stack.wait_ready("gateway")
+    event_id = click(product, ad_id=ad_id, playback_time=1.5)
+    product.stack.start_postgres()
+    product.restart("ingest")
+    wait_until("it is a dead letter", lambda: product.sql("SELECT 1 FROM dead_letters WHERE event_id = %s", (event_id,)))
+    return event_id
+
+
+def letter_row(product, n, code="unknown_ad", payload=b"\x00", index=0):
+    return product.sql("INSERT INTO dead_letters (partition, seq, index, code, payload) VALUES (0, %s, %s, %s, %s) RETURNING id",
+                       (n, index, code, payload))[0][0]
+
+
+def single_event(event_id, ad_id="ad-001"):
+    """A click as it stands in a batch: field 16, then an adledger.v1.Event."""
+    def number(value):
+        out = b""
+        while value > 127:
+            out, value = out + bytes([value & 127 | 128]), value >> 7
+        return out + bytes([value])
+
+    at_ms = int(datetime.datetime.now().timestamp() * 1000)
+    event = b"\x0a\x10" + uuid.UUID(event_id).bytes + b"\x10\x01\x1a" + number(len(ad_id)) + ad_id.encode() + \
+        b"\x20" + number(at_ms) + b"\x28" + number(at_ms)
+    return b"\x82\x01" + number(len(event)) + event
+
+
+def replay(product, body):
+    answer = product.admin("POST", "/api/v1/dlq/replay", body)
+    assert answer.status == 202, answer.body
+    return answer.json()
+
+
+def test_a_dead_event_comes_back_when_its_ad_is_there(start_product):
+    product = start_product()
+    event_id = unknown_ad(product, "late-ad")
+    found = receipt_of(product, event_id, "dead")
+    assert found["counted"] is False and found["dead_letter"]["code"] == "unknown_ad"
+    letter_id = found["dead_letter"]["id"]
+    letter = product.admin("GET", f"/api/v1/dlq/{letter_id}").json()
+    assert letter["event"]["event_id"] == event_id and letter["event"]["playback_time"] == 1.5
+    payload = product.sql("SELECT payload FROM dead_letters WHERE id = %s", (letter_id,))[0][0]
+    assert base64.b64decode(letter["payload_base64"]) == bytes(payload)
+
+    product.add_ads(["late-ad"])
+    assert replay(product, {"code": "unknown_ad"}) == {"replayed": 1, "skipped": []}
+
+    receipt_of(product, event_id, "counted")
+    assert product.sql("SELECT count(*) FROM inbox") == [(0,)]
+    found = audit(product)
+    total = found["totals"]
+    assert found["balanced"] is True and (total["dead"], total["stored"]) == (1, 1)
+    assert total["accepted"] + total["unpromised"] == 2  # the second way is no second promise
+
+
+def test_letters_are_listed_newest_first_by_page_and_by_filter(start_product):
+    product = start_product()
+    ids = [letter_row(product, n, code="out_of_range" if n % 2 else "unknown_ad") for n in range(5)]
+    product.sql("UPDATE dead_letters SET replayed_at = now() WHERE id = %s", (ids[0],))
+
+    def listed(query=""):
+        answer = product.admin("GET", f"/api/v1/dlq{query}")
+        assert answer.status == 200, answer.body
+        return [letter["id"] for letter in answer.json()["letters"]], answer.json()["next_cursor"]
+
+    assert listed() == (ids[::-1], None)
+    assert listed("?limit=2") == ([ids[4], ids[3]], ids[3])
+    assert listed(f"?limit=2&cursor={ids[3]}") == ([ids[2], ids[1]], ids[1])
+    assert listed("?code=out_of_range") == ([ids[3], ids[1]], None)
+    assert listed("?state=replayed") == ([ids[0]], None)
+    assert listed("?state=open&code=unknown_ad") == ([ids[4], ids[2]], None)
+    assert listed("?partition=1") == ([], None)
+    for bad in ("?limit=0", "?limit=1001", "?limit=1e3", "?cursor=x", "?cursor=0", "?partition=-1", "?state=dead", "?code=", "?code=a%27b", "?code=%zz"):
+        assert problem(product.admin("GET", f"/api/v1/dlq{bad}")) == (400, "invalid_parameter"), bad
+
+
+def test_a_letter_is_replayed_once_unless_again_is_asked_for(start_product):
+    product = start_product()
+    good = letter_row(product, 1)
+
+    assert replay(product, {"ids": [good, 999]}) == {"replayed": 1, "skipped": [{"id": 999, "code": "unknown_letter"}]}
+    assert replay(product, {"ids": [good]}) == {"replayed": 0, "skipped": [{"id": good, "code": "already_replayed"}]}
+    assert replay(product, {"code": "unknown_ad"}) == {"replayed": 0, "skipped": []}
+    assert replay(product, {"ids": [good], "again": True})["replayed"] == 1
+    assert replay(product, {"code": "unknown_ad", "limit": 10, "again": True})["replayed"] >= 1
+    assert product.sql("SELECT replayed_at IS NOT NULL FROM dead_letters WHERE id = %s", (good,)) == [(True,)]
+
+
+def test_what_waits_in_the_inbox_is_accepted_and_comes_back_when_the_stream_does(start_product):
+    product = start_product()
+    event_id = click(product)
+    receipt_of(product, event_id, "counted")
+    dead = product.sql("INSERT INTO dead_letters (partition, seq, index, code, payload) SELECT 0, 1, 0, 'out_of_range', %s RETURNING id",
+                       (single_event(uuid7()),))[0][0]
+    product.stack.process("nats").kill()
+    assert replay(product, {"ids": [dead]})["replayed"] == 1
+    again_id = product.admin("GET", f"/api/v1/dlq/{dead}").json()["event"]["event_id"]
+
+    kept = receipt_of(product, again_id, "accepted")
+    assert (kept["kept_in"], kept["ad_id"], kept["counted"]) == ("inbox", "ad-001", False)
+    assert kept["batch"]["batch_no"] == 1
+
+    product.stack.start_nats()
+    receipt_of(product, again_id, "counted")
+    wait_until("the inbox is empty", lambda: product.sql("SELECT count(*) FROM inbox") == [(0,)])
+
+
+def test_a_whole_message_comes_back_byte_for_byte(start_product):
+    product = start_product()
+    whole = letter_row(product, 7, code="undecodable", payload=b"not one", index=-1)
+
+    assert replay(product, {"ids": [whole]})["replayed"] == 1
+
+    wait_until("the same bytes are refused again", lambda: product.sql(
+        "SELECT 1 FROM dead_letters WHERE id > %s AND payload = 'not one' AND index = -1", (whole,)))
+
+
+def test_a_client_that_leaves_while_the_database_is_asked_harms_nobody(start_product):
+    product = start_product()
+    letter = letter_row(product, 1)
+    with psycopg2.connect(product.stack.database_url) as database, database.cursor() as cursor:
+        cursor.execute("LOCK TABLE dead_letters IN ACCESS EXCLUSIVE MODE")
+        paths = [f"/api/v1/dlq/{letter}", "/api/v1/dlq", f"/api/v1/events/{uuid7()}"] * 3
+        links = [socket.create_connection(("127.0.0.1", product.stack.port("gateway")), 5) for _ in paths]
+        key = getattr(product.stack, "admin_key", None)
+        head = f"Host: x\r\nAuthorization: Bearer {key}\r\n\r\n" if key else "Host: x\r\n\r\n"
+        for path, link in zip(paths, links):
+            link.sendall(f"GET {path} HTTP/1.1\r\n{head}".encode())
+        wait_until("one of them waits for the table", lambda: waits_for_a_lock(product))
+        for link in links:
+            link.close()
+        # Analytics has threads of its own: what stands still here is not in its way.
+        assert product.analytics("ad-001")["total_clicks"] == 0
+    assert product.admin("GET", f"/api/v1/dlq/{letter}").status == 200
+    assert click(product)
+
+
+def waits_for_a_lock(product):
+    return product.sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'adledger gateway proof' AND wait_event_type = 'Lock'")
+
+
+def test_a_purged_letter_is_gone(start_product):
+    product = start_product()
+    letter = letter_row(product, 1)
+
+    assert product.admin("GET", f"/api/v1/dlq/{letter}").json()["event"] is None
+    assert product.admin("DELETE", f"/api/v1/dlq/{letter}").status == 204
+    for method in ("DELETE", "GET"):
+        assert problem(product.admin(method, f"/api/v1/dlq/{letter}")) == (404, "unknown_letter")
+    assert problem(product.admin("GET", "/api/v1/dlq/x")) == (404, "unknown_letter")
+
+
+@pytest.mark.parametrize("body, expected", [
+    ("", (400, "invalid_json")), ("[]", (400, "invalid_json")), ('{"ids":[1],"ids":[2]}', (400, "invalid_json")),
+    ("{", (400, "invalid_json")), ("{}", (422, "missing_field")), ('{"ids":[1],"code":"x"}', (422, "conflicting_fields")),
+    ('{"ids":[]}', (422, "invalid_type")), ('{"ids":1}', (422, "invalid_type")), ('{"ids":["1"]}', (422, "invalid_type")),
+    ('{"ids":[0]}', (422, "invalid_type")), ('{"code":1}', (422, "invalid_type")), ('{"code":""}', (422, "invalid_type")),
+    ('{"code":"x","limit":0}', (422, "invalid_type")), ('{"code":"x","limit":1001}', (422, "invalid_type")),
+    ('{"ids":[1],"again":1}', (422, "invalid_type")), (json.dumps({"ids": list(range(1, 1002))}), (422, "invalid_type"))])
+def test_a_replay_that_says_nothing_clear_is_refused(product, body, expected):
+    assert problem(product.request("POST", "/api/v1/dlq/replay", body.encode(), {"Content-Type": "application/json",
+                   **({"Authorization": f"Bearer {product.stack.admin_key}"} if getattr(product.stack, "admin_key", None) else {})})) == expected
+
+
+def test_methods_and_types_of_the_proof(product):
+    assert product.admin("POST", "/api/v1/audit", {}).status == 405
+    assert product.admin("GET", "/api/v1/dlq/replay").status == 405
+    assert product.admin("PUT", "/api/v1/dlq/1", {}).status == 405
+    assert product.admin("HEAD", "/api/v1/audit").status == 200
+
+
+def test_load_is_balanced_when_it_is_over(start_product):
+    product = start_product(WORKER_COUNT="2", PARTITIONS="2")
+    with Load(product.stack.url(), total=2000) as load:
+        load.wait()
+    product.reconcile(load.accepted)
+    found = audit(product)
+    assert found["totals"]["stored"] == len(load.accepted)
+    assert found["totals"]["batches"]["lost"] == 0
