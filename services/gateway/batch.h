@@ -61,24 +61,22 @@ struct stay {
 };
 
 struct batch {
-    struct batch *next; /* in the pool or in a lane's queue */
-    uint32_t partition;
+    struct batch *next; /* in the pool, in a lane's queue or at the keeper */
     size_t size_bytes, count;
     uint8_t *bytes;
     struct ticket **tickets; /* [count]; NULL: nobody waits any more */
     uint32_t by_type[EVENT_TYPE_COUNT];
-    int64_t stream_until_ms; /* monotonic: then the stream has had its time; 0: not set yet */
-    int64_t deadline_ms;     /* monotonic: the verdict is due */
-    uint64_t number;         /* 0: handed to nobody yet */
-    /* The publisher's, from its first try on. */
-    uint32_t attempt_k; /* last part of Nats-Msg-Id: grows with each explicit refusal */
-    uint32_t tries;
-    bool is_retry_paid;        /* from the breaker's budget */
-    int64_t sent_ms, retry_ms; /* monotonic: the first try; when the next one is due */
-    /* The keeper's. */
-    struct stay stays[KEEP_STOP_COUNT];
-    struct batch *previous; /* next and previous link what is at the keeper */
-    bool has_verdict;
+    uint32_t partition;
+    uint32_t attempt_k; /* the publisher's: last part of Nats-Msg-Id, grows with each refusal */
+    uint32_t tries;     /* the publisher's */
+    bool is_retry_paid; /* the publisher's: from the breaker's budget */
+    bool has_verdict;   /* the keeper's */
+    int64_t stream_until_ms;   /* monotonic: then the stream has had its time; 0: not set yet */
+    int64_t deadline_ms;       /* monotonic: the verdict is due */
+    uint64_t number;           /* 0: handed to nobody yet */
+    int64_t sent_ms, retry_ms; /* the publisher's, monotonic: the first try; when the next is due */
+    struct batch *previous;    /* the keeper's: with next it links what is there */
+    struct stay stays[KEEP_STOP_COUNT]; /* the keeper's */
 };
 
 struct batch_pool {
