@@ -109,7 +109,7 @@ STAGES = [
     ("layers", "quick full", lambda: one_check("layers", ["/usr/bin/python3", "tests/lint/layers.py"])),
     ("unit (dev)", "quick full", lambda: ctest("dev", "unit")),
     ("build (release)", "full", lambda: build("release", "services", "importer")),
-    ("deployment files", "full", lambda: pytest("deployment-files", ["tests/deploy/test_files.py"])),
+    ("deployment files", "full", lambda: pytest("deployment-files", ["tests/deploy/test_files.py", "tests/deploy/test_manifests.py"])),
     ("contract", "full", lambda: pytest("contract", ["tests/contract"])),
     ("integration (C)", "full", lambda: ctest("dev", "integration")),
     ("integration", "full", lambda: pytest("integration", ["tests/integration"])),
