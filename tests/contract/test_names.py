@@ -1,22 +1,35 @@
 """What is written down in one place and used in another is the same."""
 
+import functools
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+from manifests import OVERLAYS, Cluster, containers  # noqa: E402
+
 SERVICES = ["gateway", "ingest", "analytics"]
 
 
+@functools.cache
+def options_of(service):
+    table = subprocess.run([ROOT / "build/release/services" / service / service, "--markdown"],
+                           text=True, capture_output=True, check=True).stdout
+    return set(re.findall(r"`([A-Z][A-Z0-9_]+)`", table))
+
+
 def option_names():
-    names = set()
-    for service in SERVICES:
-        table = subprocess.run([ROOT / "build/release/services" / service / service, "--markdown"],
-                               text=True, capture_output=True, check=True).stdout
-        names |= set(re.findall(r"`([A-Z][A-Z0-9_]+)`", table))
-    return names
+    return set().union(*map(options_of, SERVICES))
+
+
+def unknown_to(service, named):
+    options = options_of(service)
+    return sorted(name for name in named if name not in options and name.removesuffix("_FILE") not in options)
 
 
 def test_the_configuration_page_is_what_the_services_say():
@@ -27,6 +40,44 @@ def test_the_configuration_page_is_what_the_services_say():
 def test_the_example_environment_names_only_options():
     named = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / "config/.env.example").read_text(), re.M))
     assert named and named <= option_names()
+
+
+def test_the_production_environments_name_only_options():
+    for path in sorted((ROOT / "config/prod").glob("*.env")):
+        named = set(re.findall(r"^([A-Z][A-Z0-9_]+)=", path.read_text(), re.M))
+        options = option_names()
+        unknown = {name for name in named if name not in options and name.removesuffix("_FILE") not in options}
+        assert named and not unknown, f"{path.name}: {sorted(unknown)}"
+
+
+def names_in(path):
+    return set(re.findall(r"^([A-Z][A-Z0-9_]+)=", path.read_text(), re.M))
+
+
+# What the compose file and the manifests give to all three services alike, though not each of them asks for it.
+COMMON = names_in(ROOT / "config/prod/common.env")
+
+
+def test_the_compose_file_gives_a_service_only_what_it_knows():
+    services = yaml.safe_load((ROOT / "docker-compose.prod.yaml").read_text())["services"]
+    for name, service in (("gateway", "gateway"), ("ingest", "ingest"), ("analytics", "analytics"), ("migrate", "ingest")):
+        own = [ROOT / path for path in services[name]["env_file"] if not path.endswith("common.env")]
+        named = set().union(*map(names_in, own)) | set(services[name].get("environment", {}))
+        assert named and not unknown_to(service, named), name
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_manifests_give_a_service_only_what_it_knows(overlay):
+    cluster = Cluster(ROOT / "k8s/overlays" / overlay)
+    asked = 0
+    for workload in cluster.workloads():
+        for container in containers(workload):
+            service = container["image"].removeprefix("adledger-").partition(":")[0]
+            if service in SERVICES:
+                named = set(cluster.environment(container))
+                assert not unknown_to(service, named - COMMON), container["name"]
+                asked += 1
+    assert asked == len(SERVICES) + 1, "a container of ours was not recognised"
 
 
 @pytest.mark.parametrize("service", SERVICES)
