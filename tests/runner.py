@@ -110,6 +110,7 @@ STAGES = [
     ("unit (dev)", "quick full", lambda: ctest("dev", "unit")),
     ("build (release)", "full", lambda: build("release", "services", "importer")),
     ("deployment files", "full", lambda: pytest("deployment-files", ["tests/deploy/test_files.py", "tests/deploy/test_manifests.py"])),
+    ("pods", "full", lambda: pytest("pods", ["tests/deploy/test_pods.py"])),
     ("contract", "full", lambda: pytest("contract", ["tests/contract"])),
     ("integration (C)", "full", lambda: ctest("dev", "integration")),
     ("integration", "full", lambda: pytest("integration", ["tests/integration"])),
