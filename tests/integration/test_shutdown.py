@@ -18,11 +18,11 @@ FROZEN = [names for many in range(1, len(SERVERS) + 1) for names in itertools.co
 def family(pid):
     """A process and all its descendants: a PostgreSQL whose backends go on is not frozen."""
     parents = {}
-    for entry in os.listdir("/proc"):
+    for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as stat:
                 parents[int(entry)] = int(stat.read().rsplit(")", 1)[1].split()[1])
-        except (ValueError, FileNotFoundError, NotADirectoryError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError):
             continue
     members = {pid}
     while more := {child for child, parent in parents.items() if parent in members} - members:
