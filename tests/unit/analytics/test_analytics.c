@@ -237,6 +237,20 @@ TEST(counts_what_was_fetched_and_moves_the_position)
     assert_int_equal(world.advanced_to, 12);
 }
 
+TEST(a_message_without_events_moves_the_position_and_counts_nothing)
+{
+    AUTO(analytics_free) struct analytics *analytics = analytics_at(10, err);
+
+    put_message(11, 1, 0);
+    put_message(12, 1, 2);
+    put_message(13, 3, 0);
+    assert_ok(analytics_step(analytics, err));
+
+    assert_int_equal(world.total, 2);
+    assert_int_equal(world.position.seq, 13);
+    assert_int_equal(world.advanced_to, 13);
+}
+
 TEST(messages_up_to_the_position_only_teach_the_filter)
 {
     AUTO(analytics_free) struct analytics *analytics = analytics_at(11, err);
@@ -361,6 +375,7 @@ TEST(an_unreadable_message_costs_only_itself)
 }
 
 TESTS(RUN(counts_what_was_fetched_and_moves_the_position),
+      RUN(a_message_without_events_moves_the_position_and_counts_nothing),
       RUN(messages_up_to_the_position_only_teach_the_filter),
       RUN(reads_again_from_the_stored_position_when_another_process_has_moved_it),
       RUN(counts_once_when_the_answer_of_a_call_that_took_effect_is_lost),
