@@ -170,6 +170,7 @@ def test_a_first_start_without_postgres_accepts_and_ingest_resolves_the_ads(star
 
 
 def test_one_bad_message_on_the_stream_costs_only_itself(start_product):
+    import base64
     import json
     import socket
     product = start_product()
@@ -187,3 +188,17 @@ def test_one_bad_message_on_the_stream_costs_only_itself(start_product):
     product.reconcile(load.accepted + more.accepted)
     assert product.sql("SELECT code, payload FROM dead_letters")[0][0] == "undecodable"
     assert bytes(product.sql("SELECT payload FROM dead_letters")[0][0]) == b"not one"
+
+    wait_until("it is told on ADS_DLQ", lambda: product.sql("SELECT published_at FROM dead_letters")[0][0])
+    with socket.create_connection(("127.0.0.1", product.stack.port("nats")), 5) as link:
+        reader = link.makefile("rb")
+        reader.readline()
+        link.sendall(f"CONNECT {json.dumps(login)}\r\nSUB told 1\r\n"
+                     "PUB $JS.API.STREAM.MSG.GET.ADS_DLQ told 9\r\n{\"seq\":1}\r\n".encode())
+        while not (line := reader.readline()).startswith(b"{"):
+            assert line
+    message = json.loads(line)["message"]
+    letter = json.loads(base64.b64decode(message["data"]))
+    assert message["subject"] == "ads.dlq.0"
+    assert (letter["code"], letter["partition"], letter["index"]) == ("undecodable", 0, -1)
+    assert base64.b64decode(letter["payload"]) == b"not one"
