@@ -115,28 +115,26 @@ bool store_read_position(struct store *self, uint64_t *out_position, bool *out_f
     return true;
 }
 
-bool store_first_position(struct store *self, uint64_t position, struct error *err)
+/* One number about the partition. */
+static bool write_number(struct store *self, const char *name, const char *sql, uint64_t number,
+                         struct error *err)
 {
     char partition[INT8_TEXT_SIZE];
-    char first[INT8_TEXT_SIZE];
+    char text[INT8_TEXT_SIZE];
     struct pg_param params[] = {number_param(partition, self->partition),
-                                number_param(first, position)};
+                                number_param(text, number)};
 
-    if (!pg_query(self->pg, "first_position", sql_first_position, params, 2, NULL, err))
-        return error_wrap(err, "store: first position");
-    return true;
+    return pg_query(self->pg, name, sql, params, 2, NULL, err) || error_wrap(err, name);
+}
+
+bool store_first_position(struct store *self, uint64_t position, struct error *err)
+{
+    return write_number(self, "first_position", sql_first_position, position, err);
 }
 
 bool store_set_fresh(struct store *self, int64_t at_ms, struct error *err)
 {
-    char partition[INT8_TEXT_SIZE];
-    char fresh[INT8_TEXT_SIZE];
-    struct pg_param params[] = {number_param(partition, self->partition),
-                                number_param(fresh, (uint64_t)at_ms)};
-
-    if (!pg_query(self->pg, "set_fresh", sql_set_fresh, params, 2, NULL, err))
-        return error_wrap(err, "store: freshness");
-    return true;
+    return write_number(self, "set_fresh", sql_set_fresh, (uint64_t)at_ms, err);
 }
 
 bool store_write(struct store *self, struct batch *batch, uint64_t expected,
