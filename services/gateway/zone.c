@@ -231,6 +231,8 @@ void zone_find_day(const struct zone *zone, int64_t at_s, struct zone_day *out)
             continue;
         if (out->count == 0)
             out->first_quarter = quarter;
+        if (quarter - out->first_quarter >= ZONE_DAY_QUARTERS_MAX)
+            break; /* a file may say that a day goes on long after it seemed to end */
         while (out->count < quarter - out->first_quarter) /* yesterday's, repeated inside today */
             out->hours[out->count++] = ZONE_HOUR_NONE;
         out->hours[out->count++] = (uint8_t)((local_s - today * DAY_S) / 3600);
