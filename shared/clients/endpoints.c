@@ -135,10 +135,12 @@ static void copy_pairs(struct endpoints *endpoints, const char *name, const char
         const char *value = key + key_size + strspn(key + key_size, blanks);
         const char *end;
 
-        if (*value == '=') {
-            value++;
-            value += strspn(value, blanks);
+        if (*value != '=') { /* it may be a piece of a password with a blank in it */
+            out->malformed = true;
+            return;
         }
+        value++;
+        value += strspn(value, blanks);
         end = skip_value(value);
         if (is_keyword(key, key_size)) {
             append(out, key, (size_t)(end - key));
@@ -216,13 +218,16 @@ static bool resolve_postgres(struct endpoints *endpoints, struct error *err)
     return true;
 }
 
-/* redis://[:password@]host:port/db; address is host:port already. */
+/* redis://[:password@]host:port/db; address is host:port already. An "@" in it would make what
+ * stands before it a part of the password. */
 static bool build_redis(struct endpoints *endpoints, const char *address, struct error *err)
 {
     char password[512];
     bool has_password = is_set(endpoints->redis_password);
     int size;
 
+    if (strchr(address, '@') != NULL)
+        return error_set(err, ERROR_INVALID, "must be host:port, without a user or password");
     if (!percent_encode(has_password ? endpoints->redis_password : "", password, sizeof(password)))
         return error_set(err, ERROR_INVALID, "REDIS_PASSWORD: too long");
     size = snprintf(endpoints->redis, sizeof(endpoints->redis), "redis://%s%s%s%s/%d",

@@ -97,6 +97,8 @@ TEST(what_cannot_be_an_address_is_refused_without_its_password)
         "secret",
         "mysql://u:secret@h/d?x=y",
         "host=db password='secret",
+        "host=db password=a secret",
+        "host=db password=a secret user=u",
         "host=db user=u postgres://u:secret@h",
         "postgres://u:secret@[::1/d",
         "postgres://u:pass?secret=x@h/d",
@@ -127,6 +129,13 @@ TEST(a_bad_redis_address_names_its_variable)
     endpoints.redis_url = TEXT("http://host");
     assert_fails(ERROR_INVALID, endpoints_resolve(&endpoints, err));
     assert_non_null(strstr(err->text, "REDIS_URL"));
+
+    endpoints = defaults();
+    endpoints.redis_password = TEXT("secret");
+    endpoints.redis_addr = TEXT("user@host:1");
+    assert_fails(ERROR_INVALID, endpoints_resolve(&endpoints, err));
+    assert_non_null(strstr(err->text, "REDIS_ADDR"));
+    assert_null(strstr(err->text, "secret"));
 }
 
 TEST(an_ipv6_host_gets_its_brackets_and_a_url_in_the_wrong_variable_works)
