@@ -15,6 +15,8 @@ import xml.etree.ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
+import fuzzing
+
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test-logs"
 JOBS = str(os.cpu_count() or 2)
@@ -95,6 +97,15 @@ def pytest(name, paths, extra=()):
     return counts
 
 
+def fuzz():
+    """Each parser of outside bytes against inputs of a fuzzer's making; only under --full, it takes minutes."""
+    for ready in (one_check("fuzz-configure", fuzzing.configure_command()), one_check("fuzz-build", fuzzing.build_command())):
+        if ready.failed:
+            return ready
+    passed, failures = fuzzing.run_all()
+    return Counts(passed, len(failures), hint="\n".join(failures))
+
+
 def deployment():
     """The compose file on a private engine; needs packages and rights that the other tiers do without."""
     for ready in (one_check("setup-deploy", ["tools/setup", "deploy"]), build("release", "services")):
@@ -118,6 +129,7 @@ STAGES = [
     ("unit (tsan)", "full", lambda: ctest("tsan", "unit")),
     ("build (clang)", "full", lambda: one_check("clang", ["tests/lint/clang-build"])),
     ("clang-tidy", "full", lambda: one_check("tidy", ["tests/lint/tidy"], timeout=1200)),
+    ("fuzz", "slow", fuzz),
     ("deployment", "deploy", deployment),
 ]
 
@@ -125,17 +137,18 @@ STAGES = [
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Installs, builds and runs every test.")
     parser.add_argument("--quick", action="store_true", help="format, layers and unit tests alone")
-    parser.add_argument("--full", action="store_true", help="the slow tests too: the recorded clicks again with each service killed")
+    parser.add_argument("--full", action="store_true",
+                        help="the slow tests too: the recorded clicks again with each service killed, 30 s of fuzzing a parser")
     parser.add_argument("--deploy", action="store_true", help="the images and docker-compose.prod.yaml alone, on a container engine of its own (root)")
     parser.add_argument("--only", metavar="WORD", help="the stages whose name contains WORD")
     args = parser.parse_args()
 
     if args.full:
         os.environ["ADLEDGER_FULL"] = "1"
-    tier = "quick" if args.quick else "deploy" if args.deploy else "full"
+    running = {"quick"} if args.quick else {"deploy"} if args.deploy else {"full", "slow"} if args.full else {"full"}
     total = Counts()
     for name, tiers, stage in STAGES:
-        if tier not in tiers.split() or (args.only and args.only not in name):
+        if running.isdisjoint(tiers.split()) or (args.only and args.only not in name):
             continue
         print(f"{name:<18}", end=" ", flush=True)
         began = time.monotonic()
