@@ -161,6 +161,7 @@ class Stack:
         self.extra_env = dict(env or {})
         self.dir.mkdir(parents=True, exist_ok=True)
         self.processes = {}
+        self.via = {}  # (service, server) -> the port that this service uses instead of the server's own
         self.settings = self._load_settings(fixed_ports or {}, prefer_ports)
         self.keys_file, self.admin_key_file = self.dir / "keys", self.dir / "admin_key"
 
@@ -216,17 +217,23 @@ class Stack:
     def url(self, name="gateway"):
         return f"http://127.0.0.1:{self.port(name)}"
 
+    def server_url(self, name, port=None):
+        """The URL of a server with its password; `port`: of a proxy in front of it."""
+        password, at = self.settings["passwords"][name], f"127.0.0.1:{port or self.port(name)}"
+        return {"postgres": f"postgresql://adledger:{password}@{at}/adledger", "redis": f"redis://:{password}@{at}/0",
+                "nats": f"nats://adledger:{password}@{at}"}[name]
+
     @property
     def database_url(self):
-        return f"postgresql://adledger:{self.settings['passwords']['postgres']}@127.0.0.1:{self.port('postgres')}/adledger"
+        return self.server_url("postgres")
 
     @property
     def redis_url(self):
-        return f"redis://:{self.settings['passwords']['redis']}@127.0.0.1:{self.port('redis')}/0"
+        return self.server_url("redis")
 
     @property
     def nats_url(self):
-        return f"nats://adledger:{self.settings['passwords']['nats']}@127.0.0.1:{self.port('nats')}"
+        return self.server_url("nats")
 
     def service_env(self, name, **more):
         """The environment of a service: the user's own settings, but always the private servers."""
@@ -237,8 +244,9 @@ class Stack:
         if not env.get("AUTH_KEYS"):
             env.setdefault("AUTH_KEYS_FILE", str(self.keys_file))
         env.update(self.extra_env)
-        env.update(DATABASE_URL=self.database_url, REDIS_URL=self.redis_url, NATS_URL=self.nats_url,
-                   INGEST_PORT=str(self.port("ingest")), ANALYTICS_PORT=str(self.port("analytics")),
+        for variable, server in (("DATABASE_URL", "postgres"), ("REDIS_URL", "redis"), ("NATS_URL", "nats")):
+            env[variable] = self.server_url(server, self.via.get((name, server)))
+        env.update(INGEST_PORT=str(self.port("ingest")), ANALYTICS_PORT=str(self.port("analytics")),
                    HTTP_PORT=str(self.port("gateway")), CATALOGUE_FILE=str(self.dir / "gateway" / "catalogue.json"),
                    SPOOL_DIR=str(self.dir / "spool"))
         env.update(more)

@@ -1,0 +1,222 @@
+"""A whole product with a fault proxy on each connection between a service and a server, and its proof."""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from books import Books, shortened
+from keepalive import Connection
+from load import ADS, Load
+from product import SERVERS, SERVICES, Product, Stack, wait_until
+from proxy import ProxyLoop
+
+USES = {"gateway": ("nats", "postgres", "redis"), "ingest": ("nats", "postgres"), "analytics": ("nats", "postgres", "redis")}
+SETTLE_SECONDS = 60  # of promise 2: every 202 id is in its place so long after the last fault
+TOLD_SECONDS = 15    # a gateway tells what became of its batches every 10 s
+AGREE_SECONDS = 5    # of promise 3: Redis equals PostgreSQL so long after the last event
+
+
+class Rig:
+    """start() it, break it, heal it, then prove() it. `env` are settings of the services and of NATS."""
+
+    def __init__(self, **env):
+        self.dir = Path(tempfile.mkdtemp(prefix="adledger-fault-", dir="/var/tmp"))
+        self.dir.chmod(0o755)
+        self.stack = Stack(self.dir, prefer_ports=False, env={"LOG_LEVEL": "info", "CATALOGUE_REFRESH_MS": "5000", **env})
+        self.books = Books(self.stack)
+        self.proxies = ProxyLoop()
+        self.link = {(service, server): self.proxies.open(self.stack.port(server))
+                     for service, servers in USES.items() for server in servers}
+        self.stack.via = {pair: proxy.port for pair, proxy in self.link.items()}
+        self.loads = []
+        self.mounts = []
+        self.measured = {}
+
+    def start(self):
+        self.stack.start()
+        self.product = Product(self.stack)
+        self.product.add_ads(ADS)
+        return self
+
+    def close(self):
+        try:
+            for name in ("gateway", "ingest", "analytics"):  # before any server, however many there are
+                assert self.stack.process(name).stop(), f"{name} did not stop in time"
+            assert self.stack.stop(), "a server did not stop in time"
+            assert self.books.in_spools() == 0, "batches are left in a spool's file"
+        finally:
+            self.proxies.close()
+            for path in reversed(self.mounts):
+                subprocess.run(["umount", "-l", path], check=True)
+            self.stack.clean()
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def mount_small_disk(self, name, megabytes):
+        """A disk of its own for a folder of the stack, to be filled."""
+        path = self.dir / name
+        path.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", path], check=True)
+        self.mounts.append(path)
+        return path
+
+    # ---- load and faults
+
+    def load(self, **options):
+        self.loads.append(Load(self.stack.port("gateway"), self.dir / f"book-{len(self.loads)}", **options))
+        return self.loads[-1]
+
+    def links_to(self, server):
+        return [proxy for (_, target), proxy in self.link.items() if target == server]
+
+    def kill(self, name):
+        self.stack.process(name).kill()
+
+    def freeze(self, name):
+        """Stops a process and its children without their knowing, as a machine that hangs does."""
+        self._send_all(name, signal.SIGSTOP)
+
+    def thaw(self, name):
+        self._send_all(name, signal.SIGCONT)
+
+    def _send_all(self, name, number):
+        pid = self.stack.process(name).pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, children)):
+            subprocess.run(["kill", f"-{int(number)}", str(each)], check=False, stderr=subprocess.DEVNULL)
+
+    def restart(self, name, **env):
+        """Starts what is down, and waits until it serves."""
+        if name in SERVERS:
+            getattr(self.stack, f"start_{name}")()
+        else:
+            self.stack.start_service(name, **env)
+            self.stack.wait_ready(name)
+
+    def heal(self):
+        """Whatever a row has left behind: everything runs and every connection passes."""
+        for proxy in self.link.values():
+            proxy.heal()
+        for name in (*SERVERS, *SERVICES):
+            if self.stack.process(name).pid is not None:
+                self.thaw(name)
+            else:
+                self.restart(name)
+
+    # ---- what services say of themselves
+
+    def metric(self, service, name, port=None, **labels):
+        """The sum of a metric's series that carry these labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{port or self.stack.port(service)}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        total, found = 0.0, False
+        for line in text.splitlines():
+            series, _, value = line.rpartition(" ")
+            if series.partition("{")[0] == f"adledger_{name}" and all(f'{key}="{label}"' in series for key, label in labels.items()):
+                total, found = total + float(value), True
+        assert found, f"{service} has no metric adledger_{name} {labels}"
+        return total
+
+    def status(self, path, service="gateway"):
+        try:
+            with urllib.request.urlopen(self.stack.url(service) + path, timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return None
+
+    def log_has(self, name, text):
+        path = self.stack.process(name).log_file
+        return path.exists() and text in path.read_text(errors="replace")
+
+    # ---- the proof
+
+    def kept(self):
+        """Batches that wait in spools and inbox, as the gateway and PostgreSQL say; close() looks into the files."""
+        return self.metric("gateway", "spool_batches") + self.books.in_inbox()
+
+    def has_caught_up_with(self, ends):
+        """Both readers have passed these sequences."""
+        positions = self.books.positions()
+        return all(min(positions.get(partition, (0, 0))) >= end for partition, end in ends.items())
+
+    def recovers(self, seconds):
+        """Waits until nothing waits in spools and inbox, and until both readers have what the stream holds by then."""
+        began, kept = time.monotonic(), self.kept()
+        wait_until(f"spools and inbox are empty, which held {kept} batches", lambda: self.kept() == 0, seconds)
+        ends = self.books.stream_ends()
+        left = max(0.0, seconds - (time.monotonic() - began))
+        wait_until(f"the readers have passed {ends}", lambda: self.has_caught_up_with(ends), left)
+        self.measured["recovered_s"] = round(time.monotonic() - began, 1)
+
+    def prove(self, *loads, agree_seconds=AGREE_SECONDS, settle_seconds=SETTLE_SECONDS, loss=frozenset()):
+        """Every promise, after the load: each 202 id in its place once, every count equal, nothing left over.
+
+        `loss`: ids that a row may lose by its contract (a stream that was deleted); the row asks the audit itself.
+        """
+        loads = loads or self.loads[-1:]
+        for load in loads:
+            assert load.accepted, f"nothing was accepted: {dict(load.fates)}"
+        self._counts_agree(agree_seconds, settle_seconds)
+        for load in loads:
+            found = self.books.differences(load.accepted - loss, load.sent)
+            assert not found, f"clients were told otherwise: {shortened(found)}"
+        sent = set().union(*(load.sent for load in self.loads))
+        foreign = self.books.foreign_rows(sent)
+        assert not foreign, f"rows that nobody has sent: {shortened({'rows': foreign})}"
+        self._nothing_is_left_over()
+        if not loss:
+            self._audit_balances()
+        self._measure(loads)
+
+    def _counts_agree(self, agree_seconds, settle_seconds):
+        began = time.monotonic()
+        wait_until("spools and inbox are empty", lambda: self.kept() == 0, settle_seconds)
+        wait_until("the readers are at the stream's end", lambda: self.has_caught_up_with(self.books.stream_ends()), settle_seconds)
+        self.measured["drained_s"] = round(time.monotonic() - began, 1)
+        try:
+            wait_until("rows, rollups and Redis agree", lambda: not self.books.disagreements(), agree_seconds)
+        except AssertionError as error:
+            wrong = self.books.disagreements()
+            raise AssertionError(f"{error}; (rows, other): {wrong}") from None
+
+    def _nothing_is_left_over(self):
+        def at_rest():
+            ends, positions = self.books.stream_ends(), self.books.positions()
+            return self.kept() == 0 and all(positions.get(partition) == (end, end) for partition, end in ends.items())
+        wait_until("positions agree with the stream", at_rest)
+
+    def audit(self):
+        """The product's own account of the last hour."""
+        connection = Connection(self.stack.url())
+        answer = connection.request("GET", "/api/v1/audit", headers={"Authorization": f"Bearer {self.stack.admin_key}"})
+        connection.close()
+        assert answer.status == 200, answer.body
+        return answer.json()
+
+    def _audit_balances(self):
+        """At once nothing is lost; the rest is known when each gateway has told its last numbers."""
+        def balances():
+            audit = self.audit()
+            assert audit["totals"]["lost"] == 0, f"the audit says lost: {audit['totals']} {audit['findings'][:5]}"
+            return audit["balanced"] and audit["totals"]["pending"] == 0
+        try:
+            wait_until("the audit balances", balances, TOLD_SECONDS)
+        except AssertionError as error:
+            audit = self.audit()
+            raise AssertionError(f"{error}: {audit['totals']} {audit['findings'][:5]}") from None
+
+    def _measure(self, loads):
+        seconds = sum(load.process_seconds for load in loads)
+        self.measured["events"] = sum(len(load.accepted) for load in loads)
+        self.measured["per_s"] = round(self.measured["events"] / seconds) if seconds else 0
+        self.measured["slowest_ms"] = max(load.slowest_ms for load in loads)
+        self.measured["fates"] = dict(sum((load.fates for load in loads), start=loads[0].fates.__class__()))
+
+    def log_tails(self, lines=15):
+        return "\n".join(f"---- {name}\n{process.log_tail(lines)}" for name, process in self.stack.processes.items())
