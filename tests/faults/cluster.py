@@ -1,0 +1,84 @@
+"""Three nats-servers as one cluster on loopback, in the place of a stack's single one."""
+
+import json
+import os
+import urllib.request
+
+from product import ROOT, wait_until
+from stack import Process, free_port
+
+NAMES = ("nats-1", "nats-2", "nats-3")
+
+
+class Cluster:
+    """Takes over start_nats and nats_url of a stack: set it up before the stack starts."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        taken = set(stack.settings["ports"].values())
+        self.ports = {}
+        for name in NAMES:
+            self.ports[name] = {what: self._pick(taken) for what in ("client", "cluster", "monitor")}
+        password = stack.settings["passwords"]["nats"]
+        self.url = ",".join(f"nats://adledger:{password}@127.0.0.1:{ports['client']}" for ports in self.ports.values())
+        stack.via = {}
+        server_url = stack.server_url
+        stack.server_url = lambda name, port=None: self.url if name == "nats" else server_url(name, port)
+        stack.start_nats = self.start
+        stack.process("nats")  # the single one, which never starts
+
+    @staticmethod
+    def _pick(taken):
+        port = free_port(taken)
+        taken.add(port)
+        return port
+
+    def start(self):
+        for name in NAMES:
+            self.start_one(name)
+        wait_until("the cluster has a leader", lambda: any(self.healthy(name) for name in NAMES), 30)
+
+    def start_one(self, name):
+        ports, store = self.ports[name], self.stack.dir / name
+        store.mkdir(exist_ok=True)
+        routes = ", ".join(f"nats-route://127.0.0.1:{other['cluster']}" for other in self.ports.values())
+        config = self.stack.dir / f"{name}.conf"
+        config.write_text((ROOT / "config" / "nats.conf").read_text()
+                          + f"\ncluster {{ name: adledger, listen: 127.0.0.1:{ports['cluster']}, routes: [{routes}] }}\n")
+        env = dict(os.environ, NATS_SERVER_NAME=name, NATS_HOST="127.0.0.1", NATS_PORT=str(ports["client"]),
+                   NATS_MONITOR=f"127.0.0.1:{ports['monitor']}", NATS_STORE=str(store), NATS_MAX_FILE_STORE="2GB",
+                   NATS_USER="adledger", NATS_PASSWORD=self.stack.settings["passwords"]["nats"])
+        server = os.environ.get("NATS_SERVER") or ROOT / ".run" / "bin" / "nats-server"
+        self.stack.processes.setdefault(name, Process(self.stack, name)).start([server, "-c", config], env=env)
+
+    def healthy(self, name):
+        """True when JetStream of this node has a leader to follow, or is it."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]['monitor']}/healthz", timeout=1) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def streams(self):
+        """The newest state of the partitions' streams that any node tells, with its leader."""
+        found = {}
+        for name in NAMES:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]['monitor']}/jsz?streams=1", timeout=1) as answer:
+                    accounts = json.load(answer).get("account_details") or []
+            except OSError:
+                continue
+            for stream in (stream for account in accounts for stream in account.get("stream_detail") or []):
+                partition = stream["name"].removeprefix("ADS_")
+                if partition.isdigit() and stream["state"]["last_seq"] >= found.get(int(partition), (0, ""))[0]:
+                    found[int(partition)] = (stream["state"]["last_seq"], (stream.get("cluster") or {}).get("leader"))
+        return found
+
+    def ends(self):
+        return {partition: end for partition, (end, _) in self.streams().items()}
+
+    def leader(self):
+        return wait_until("the stream has a leader", lambda: self.streams().get(0, (0, None))[1], 15)
+
+    def followers(self):
+        return [name for name in NAMES if name != self.leader()]

@@ -1,0 +1,78 @@
+"""Row 17 of the fault matrix: ingest killed at each of its steps. The proxies see the step on the wire, and kill."""
+
+import os
+import random
+import signal
+
+import pytest
+from product import wait_until
+from proxy import DOWN, UP
+
+KILLS_A_STEP = 3
+READ_AGAIN_SECONDS = 5
+
+# The step, where its bytes pass, what they hold, and whether they still arrive.
+STEPS = [
+    ("asks the stream", "nats", UP, b"CONSUMER.MSG.NEXT", True),
+    ("has got messages", "nats", DOWN, b"MSG _INBOX", False),
+    ("begins", "postgres", UP, b"BEGIN\0", True),
+    ("claims the position", "postgres", UP, b"claim\0", True),
+    ("copies", "postgres", UP, b"COPY events", True),
+    ("has sent the rows", "postgres", DOWN, b"COPY ", True),
+    ("sums", "postgres", UP, b"sum\0", True),
+    ("commits, unheard", "postgres", UP, b"COMMIT\0", False),
+    ("commits", "postgres", UP, b"COMMIT\0", True),
+    ("has committed", "postgres", DOWN, b"COMMIT\0", False),
+]
+
+
+class Killer:
+    """A proxy's filter that kills a process, once, when these bytes pass."""
+
+    def __init__(self, process, pattern, arrives):
+        self.process, self.pattern, self.arrives, self.killed = process, pattern, arrives, False
+
+    def __call__(self, link, data):
+        if self.killed or self.pattern not in data:
+            return data
+        self.killed = True
+        os.kill(self.process.pid, signal.SIGKILL)
+        return data if self.arrives else b""
+
+
+def read_again(rig):
+    """Starts ingest again, which must be where the stream is now within READ_AGAIN_SECONDS."""
+    rig.stack.process("ingest").wait_gone(5)
+    ends = rig.books.stream_ends()
+    rig.restart("ingest")
+    wait_until(f"ingest has read up to {ends}", lambda: all(
+        rig.books.positions()[partition][0] >= end for partition, end in ends.items()), READ_AGAIN_SECONDS)
+
+
+@pytest.mark.parametrize("server, way, pattern, arrives", [step[1:] for step in STEPS], ids=[step[0] for step in STEPS])
+def test_row_17_ingest_is_killed_when_it(rig, server, way, pattern, arrives):
+    proxy = rig.link["ingest", server]
+    with rig.load() as load:
+        load.accepts()
+        for _ in range(KILLS_A_STEP):
+            killer = Killer(rig.stack.process("ingest"), pattern, arrives)
+            proxy.filters = {way: killer}
+            wait_until(f"ingest is killed at {pattern}", lambda: killer.killed)
+            proxy.filters = {}
+            read_again(rig)
+    load.saw_only("202")
+    rig.prove()
+
+
+@pytest.mark.fast
+def test_row_17_ingest_is_killed_at_random(rig):
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    with rig.load() as load:
+        for _ in range(12):
+            load.flow(chance.uniform(0.05, 0.4))
+            rig.kill("ingest")
+            read_again(rig)
+    load.saw_only("202")
+    rig.prove()

@@ -1,0 +1,158 @@
+"""Rows 20 to 23 of the fault matrix: the gateway dies, its disk is full or damaged, everything is down at once."""
+
+import os
+
+import pytest
+from disk import fill
+from product import wait_until
+
+PAGE = 4096
+SPOOL_DISK_MB = 64
+
+
+def kept_by(rig, line):
+    return rig.metric("gateway", "batches_kept_total", line=line)
+
+
+def spool_file(rig):
+    return rig.stack.dir / "spool" / "gateway" / "spool.db"
+
+
+@pytest.mark.fast
+def test_row_20_the_gateway_is_killed_with_a_full_spool(rig):
+    with rig.load() as load:
+        load.accepts()
+        rig.kill("nats")
+        load.flow(2)
+        rig.kill("gateway")
+        load.flow(0.5)
+        rig.restart("nats")
+        rig.restart("gateway")
+        rig.recovers(5)
+        load.accepts()
+    load.saw_only("202", "lost")
+    rig.prove()
+
+
+def test_row_20_the_gateway_is_killed_again_and_again(rig):
+    with rig.load() as load:
+        for _ in range(5):
+            load.accepts(2000)
+            rig.kill("gateway")
+            rig.restart("gateway")
+        rig.recovers(5)
+    load.saw_only("202", "lost")
+    rig.prove()
+
+
+def test_row_21_the_spools_disk_is_full_while_nats_is_down(start_rig):
+    rig = start_rig(started=False)
+    disk = rig.mount_small_disk("spool", SPOOL_DISK_MB)
+    rig.start()
+    with rig.load() as load:
+        load.accepts()
+        rig.kill("nats")
+        wait_until("the spool keeps batches", lambda: kept_by(rig, "spool") > 0)
+        ballast = fill(disk)
+        wait_until("the inbox keeps batches", lambda: kept_by(rig, "inbox") > 0)
+        load.flow(3)
+        load.saw_only("202")
+
+        rig.kill("postgres")
+        load.flow(2)
+        fates = load.since()
+        load.flow(2)
+        assert set(fates()) == {"503"}, "neither line can keep anything, or Retry-After is missing"
+
+        ballast.unlink()
+        wait_until("the spool keeps batches again", lambda: taken(load), 10)
+        rig.restart("postgres")
+        rig.restart("nats")
+        rig.recovers(30)
+        load.accepts()
+    load.saw_only("202", "503")
+    rig.prove()
+
+
+def taken(load):
+    """True when what has come within the last moment was accepted."""
+    fates = load.since()
+    load.flow(0.3)
+    return set(fates()) == {"202"}
+
+
+def spooled_then_stopped(rig, load):
+    """Leaves a gateway that has ended in order, with a spool that only its file holds."""
+    load.accepts()
+    rig.kill("nats")
+    wait_until("the spool is used", lambda: rig.metric("gateway", "spool_batches") > 0)
+    load.flow(4)
+
+
+def test_row_22_the_tail_of_the_log_is_torn(start_rig):
+    rig = start_rig()
+    with rig.load() as load:
+        spooled_then_stopped(rig, load)
+        rig.kill("gateway")
+        log = spool_file(rig).with_name("spool.db-wal")
+        assert log.stat().st_size > 0
+        with open(log, "ab") as out:
+            out.write(os.urandom(PAGE + 100))  # a commit that was never finished promised nothing
+        rig.restart("gateway")
+        rig.restart("nats")
+        rig.recovers(15)
+    load.saw_only("202", "lost")
+    rig.prove()
+
+
+def test_row_22_the_main_file_is_damaged(start_rig):
+    rig = start_rig()
+    with rig.load() as load:
+        spooled_then_stopped(rig, load)
+    events = rig.metric("gateway", "spool_events")
+    assert rig.stack.process("gateway").stop()
+    size = spool_file(rig).stat().st_size
+    with open(spool_file(rig), "r+b") as out:
+        out.seek(size // 2 // PAGE * PAGE)
+        out.write(os.urandom(PAGE))
+    rig.restart("gateway")
+    rig.restart("nats")
+    rig.recovers(30)
+    lost = set(rig.books.differences(load.accepted, load.sent).get("answered 202 and nowhere", ()))
+    rig.measured["salvaged"] = f"{events - len(lost):.0f} of {events:.0f}"
+    assert len(lost) < events / 10, "much more is lost than was damaged"
+    assert rig.metric("gateway", "spool_damaged_files_total") == 1
+    assert list(spool_file(rig).parent.glob("spool.db.damaged-*")), "the damaged file was not set aside"
+    rig.prove(loss=lost)
+    totals = rig.audit()["totals"]
+    assert (totals["pending"], totals["lost"]) == (len(lost), 0), "what was told to be in the spool is waited for"
+
+
+@pytest.mark.parametrize("back", ["nats", "postgres", "spool"])
+def test_row_23_nats_postgres_and_the_spool_are_down(start_rig, back):
+    rig = start_rig(started=False)
+    disk = rig.mount_small_disk("spool", SPOOL_DISK_MB)
+    rig.start()
+    with rig.load() as load:
+        load.accepts()
+        ballast = fill(disk)
+        rig.kill("nats")
+        rig.kill("postgres")
+        load.flow(3)
+        fates = load.since()
+        load.flow(2)
+        assert set(fates()) == {"503"}, f"clients saw {fates()}"
+
+        if back == "spool":
+            ballast.unlink()
+        else:
+            rig.restart(back)
+        wait_until("events are taken again", lambda: taken(load), 10)
+
+        ballast.unlink(missing_ok=True)
+        for name in ("nats", "postgres"):
+            rig.restart(name)
+        rig.recovers(30)
+    load.saw_only("202", "503")
+    assert load.slowest_ms <= 1500, "a refusal must come in time, too"
+    rig.prove()
