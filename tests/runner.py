@@ -114,17 +114,29 @@ def deployment():
     return pytest("deployment", ["tests/deploy"], ["-x"])
 
 
+def soak(minutes, seed):
+    """Told as it goes, for nobody waits hours for a log."""
+    built = build("release", "services", "fault_load")
+    if built.failed:
+        print(built.hint)
+        return 1
+    again = ["--seed", str(seed)] if seed is not None else []
+    return subprocess.run(["/usr/bin/python3", "tests/faults/soak.py", str(minutes), *again], cwd=ROOT, check=False).returncode
+
+
 # Name, tiers that run it, and what it does. Cheap ones first: a mistake shows early.
 STAGES = [
     ("format", "quick full", lambda: one_check("format", ["tests/lint/format"])),
     ("layers", "quick full", lambda: one_check("layers", ["/usr/bin/python3", "tests/lint/layers.py"])),
     ("unit (dev)", "quick full", lambda: ctest("dev", "unit")),
-    ("build (release)", "full", lambda: build("release", "services", "importer")),
+    ("build (release)", "full faults", lambda: build("release", "services", "importer", "fault_load")),
     ("deployment files", "full", lambda: pytest("deployment-files", ["tests/deploy/test_files.py", "tests/deploy/test_manifests.py"])),
     ("pods", "full", lambda: pytest("pods", ["tests/deploy/test_pods.py"])),
     ("contract", "full", lambda: pytest("contract", ["tests/contract"])),
     ("integration (C)", "full", lambda: ctest("dev", "integration")),
     ("integration", "full", lambda: pytest("integration", ["tests/integration"])),
+    ("faults (fast)", "full", lambda: pytest("faults-fast", ["tests/faults"], ["-m", "fast"])),
+    ("faults", "faults", lambda: pytest("faults", ["tests/faults"])),
     ("unit (asan)", "full", lambda: ctest("asan", "unit")),
     ("unit (tsan)", "full", lambda: ctest("tsan", "unit")),
     ("build (clang)", "full", lambda: one_check("clang", ["tests/lint/clang-build"])),
@@ -140,12 +152,18 @@ def main():
     parser.add_argument("--full", action="store_true",
                         help="the slow tests too: the recorded clicks again with each service killed, 30 s of fuzzing a parser")
     parser.add_argument("--deploy", action="store_true", help="the images and docker-compose.prod.yaml alone, on a container engine of its own (root)")
+    parser.add_argument("--faults", action="store_true", help="the whole fault matrix on real servers, and nothing else: docs/reliability.md")
+    parser.add_argument("--soak", metavar="MINUTES", type=float, help="random faults under load for so long, and nothing else")
+    parser.add_argument("--seed", type=int, help="of --soak: the faults of an earlier run again")
     parser.add_argument("--only", metavar="WORD", help="the stages whose name contains WORD")
     args = parser.parse_args()
 
     if args.full:
         os.environ["ADLEDGER_FULL"] = "1"
-    running = {"quick"} if args.quick else {"deploy"} if args.deploy else {"full", "slow"} if args.full else {"full"}
+    if args.soak is not None:
+        return soak(args.soak, args.seed)
+    running = ({"quick"} if args.quick else {"deploy"} if args.deploy else {"faults"} if args.faults
+               else {"full", "slow"} if args.full else {"full"})
     total = Counts()
     for name, tiers, stage in STAGES:
         if running.isdisjoint(tiers.split()) or (args.only and args.only not in name):
