@@ -1,5 +1,6 @@
 """Products to break: one shared by the rows of a file, or one of its own with `start_rig`."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ MEASURED = []
 
 
 def pytest_configure(config):
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is ended ends its servers, too
     config.addinivalue_line("markers", "fast: also run by a plain ./test")
 
 

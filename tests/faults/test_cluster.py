@@ -35,8 +35,8 @@ def test_row_29_the_streams_leader_is_killed(start_cluster):
 
 
 def test_row_29_the_stream_is_full_and_emptied_again(start_cluster):
-    rig, _ = start_cluster(STREAM_MAX_BYTES=str(2 << 20), STREAM_DEDUP_MS="1000", TRIM_INTERVAL_MS="250")
-    with rig.load() as load:
+    rig, _ = start_cluster(STREAM_MAX_BYTES=str(8 << 20), STREAM_DEDUP_MS="1000", TRIM_INTERVAL_MS="250")
+    with rig.load(per_second=3000) as load:
         load.accepts()
         rig.freeze("ingest")
         wait_until("the stream refuses", lambda: rig.metric("gateway", "batches_refused_total") > 0, 30)

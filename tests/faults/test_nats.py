@@ -57,8 +57,8 @@ def test_row_03_nats_is_restarted_many_times(rig):
 
 
 def test_row_04_the_stream_is_full(start_rig):
-    rig = start_rig(STREAM_MAX_BYTES=str(2 << 20), STREAM_DEDUP_MS="1000", TRIM_INTERVAL_MS="250")
-    with rig.load() as load:
+    rig = start_rig(STREAM_MAX_BYTES=str(8 << 20), STREAM_DEDUP_MS="1000", TRIM_INTERVAL_MS="250")
+    with rig.load(per_second=3000) as load:
         load.accepts()
         rig.freeze("ingest")  # nothing is trimmed that PostgreSQL does not have
         wait_until("the stream refuses", lambda: rig.metric("gateway", "batches_refused_total") > 0, 30)
