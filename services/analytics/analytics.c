@@ -230,7 +230,7 @@ static bool decode(struct analytics *self, struct inbox *inbox, struct error *er
         }
         if (unreadable.kind == ERROR_LIMIT)
             return error_set(err, ERROR_LIMIT, "analytics: no memory for a message's events");
-        metrics_add(self->options.metrics, METRIC_events_unreadable_total, 1);
+        metrics_add(self->options.metrics, METRIC_analytics_events_unreadable_total, 1);
         log_warn("message_skipped", "partition=%u seq=%" PRIu64 " why=\"%s\"",
                  self->options.partition, message->seq, unreadable.text);
     }
@@ -244,7 +244,7 @@ static void tell_gap(struct analytics *self, uint64_t after, uint64_t next)
 {
     log_error("stream_gap", "partition=%u after=%" PRIu64 " next=%" PRIu64, self->options.partition,
               after, next);
-    metrics_add(self->options.metrics, METRIC_stream_gap_messages_total,
+    metrics_add(self->options.metrics, METRIC_reader_gap_messages_total,
                 (int64_t)(next - after - 1));
 }
 
@@ -260,7 +260,7 @@ static bool on_event(void *ctx, size_t index, const struct event *event, const c
     }
     decoding->next = index + 1;
     if (event == NULL) {
-        metrics_add(self->options.metrics, METRIC_events_unreadable_total, is_new);
+        metrics_add(self->options.metrics, METRIC_analytics_events_unreadable_total, is_new);
         log_debug("event_skipped", "seq=%" PRIu64 " why=\"%s\"", decoding->seq, why);
         return true;
     }
@@ -321,14 +321,14 @@ static bool apply(struct analytics *self, struct position to, int64_t fresh_at_m
     self->fresh_set_ms = clock_now_ms();
     self->wait_ms = wait_for_more_ms(self, cost_us);
     limit_next(self, cost_us);
-    metrics_observe(self->options.metrics, METRIC_apply_seconds, (double)cost_us / 1e6);
+    metrics_observe(self->options.metrics, METRIC_analytics_apply_seconds, (double)cost_us / 1e6);
     return true;
 }
 
 static bool lose(struct analytics *self, const char *expected, const struct changes_result *result,
                  struct error *err)
 {
-    metrics_add(self->options.metrics, METRIC_applies_lost_total, 1);
+    metrics_add(self->options.metrics, METRIC_analytics_applies_lost_total, 1);
     analytics_reset(self);
     return error_set(err, ERROR_UNAVAILABLE,
                      "analytics: partition %u: the position is %s%" PRIu64
@@ -385,22 +385,22 @@ static void note(struct analytics *self, const struct inbox *inbox, size_t messa
     uint32_t partition = self->options.partition;
     int64_t until_ms = counted_until_ms(inbox);
 
-    metrics_observe(metrics, METRIC_fold_entries, (double)fold_entries(self->fold));
-    metrics_observe(metrics, METRIC_fold_messages, (double)messages);
-    metrics_add(metrics, METRIC_applies_total, 1);
-    metrics_add(metrics, METRIC_events_filtered_total, self->filtered);
-    metrics_set_by(metrics, METRIC_lag_messages, partition,
+    metrics_observe(metrics, METRIC_analytics_fold_entries, (double)fold_entries(self->fold));
+    metrics_observe(metrics, METRIC_analytics_fold_messages, (double)messages);
+    metrics_add(metrics, METRIC_analytics_applies_total, 1);
+    metrics_add(metrics, METRIC_analytics_events_filtered_total, self->filtered);
+    metrics_set_by(metrics, METRIC_reader_lag_messages, partition,
                    (double)reader_pending(self->options.reader));
     if (until_ms > 0)
-        metrics_set_by(metrics, METRIC_fresh_seconds, partition,
+        metrics_set_by(metrics, METRIC_reader_fresh_at_seconds, partition,
                        (double)(clock_at_ms() - until_ms) / SECOND_MS);
     for (size_t type = 0; type < EVENT_TYPE_COUNT; type++) {
         if (self->counted[type] > 0)
-            metrics_add_by(metrics, METRIC_events_counted_total, type, self->counted[type]);
+            metrics_add_by(metrics, METRIC_analytics_events_counted_total, type, self->counted[type]);
         self->counted[type] = 0;
     }
     if (self->newest_at_ms > 0)
-        metrics_set_by(metrics, METRIC_clock_skew_seconds, partition,
+        metrics_set_by(metrics, METRIC_reader_clock_skew_seconds, partition,
                        (double)(self->newest_at_ms - clock_at_ms()) / SECOND_MS);
     self->newest_at_ms = 0;
     self->filtered = 0;
@@ -414,8 +414,8 @@ static bool rest(struct analytics *self, int64_t at_ms, struct error *err)
     if (reader_pending(self->options.reader) > 0 ||
         clock_now_ms() - self->fresh_set_ms < FRESH_EVERY_MS)
         return true;
-    metrics_set_by(self->options.metrics, METRIC_lag_messages, self->options.partition, 0);
-    metrics_set_by(self->options.metrics, METRIC_fresh_seconds, self->options.partition, 0);
+    metrics_set_by(self->options.metrics, METRIC_reader_lag_messages, self->options.partition, 0);
+    metrics_set_by(self->options.metrics, METRIC_reader_fresh_at_seconds, self->options.partition, 0);
     changes_reset(self->changes, at_ms / SECOND_MS);
     return apply(self, self->position, at_ms, err);
 }

@@ -240,7 +240,7 @@ static bool trim(struct keeper *self, const struct place *place, struct error *e
         return true;
     if (!stream_trim(self->options.bus, self->options.partition, below, err))
         return error_wrap(err, "trim");
-    metrics_add(self->options.metrics, METRIC_trimmed_messages_total,
+    metrics_add(self->options.metrics, METRIC_analytics_trimmed_messages_total,
                 (int64_t)(below - place->first_seq));
     log_debug("stream_trimmed", "partition=%u below=%" PRIu64, self->options.partition, below);
     return true;

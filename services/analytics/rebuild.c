@@ -40,7 +40,7 @@ bool rebuild_run(const struct rebuild_options *options, const char *expected, ui
     /* Without PostgreSQL nothing may go: what Redis still shows is better than nothing. */
     if (!pg_connect(options->pg, err) || !claim(&rebuild, expected, err))
         return error_wrap(err, "rebuild");
-    metrics_add(options->metrics, METRIC_rebuilds_total, 1);
+    metrics_add(options->metrics, METRIC_analytics_rebuilds_total, 1);
     log_warn("rebuild_begun", "partition=%u position=\"%s\"", options->partition, expected);
     pg_set_query_ms(options->pg, QUERY_MS);
     is_done = clear(&rebuild, err) &&
@@ -52,7 +52,7 @@ bool rebuild_run(const struct rebuild_options *options, const char *expected, ui
     pg_set_query_ms(options->pg, options->query_ms);
     if (!is_done)
         return error_wrap(err, "rebuild");
-    metrics_add(options->metrics, METRIC_rebuilds_completed_total, 1);
+    metrics_add(options->metrics, METRIC_analytics_rebuilds_completed_total, 1);
     log_info("rebuild_done", "partition=%u duration_ms=%" PRId64, options->partition,
              clock_now_ms() - began_ms);
     return true;

@@ -180,7 +180,7 @@ static bool clear_marks(struct repair *self, const struct page *page, struct err
         !pg_array_param(&seqs, &params[3], err) ||
         !pg_query(self->options.pg, "clear_marks", clear_sql, params, 4, NULL, err))
         return false;
-    metrics_add(self->options.metrics, METRIC_marks_cleared_total, ads.count);
+    metrics_add(self->options.metrics, METRIC_analytics_marks_cleared_total, ads.count);
     return true;
 }
 
@@ -203,7 +203,7 @@ bool repair_reconcile(struct repair *repair, int64_t at_ms, struct error *err)
         return false;
     if (page.later > 0)
         return true; /* the same page again, when the slower store has come along */
-    metrics_add(repair->options.metrics, METRIC_reconciled_quarters_total, (int64_t)page.count);
+    metrics_add(repair->options.metrics, METRIC_analytics_reconciled_quarters_total, (int64_t)page.count);
     if (page.count == PAGE_ITEMS) {
         snprintf(repair->after_ad, sizeof(repair->after_ad), "%s",
                  rows_text(rows, page.items[page.count - 1].first, COLUMN_AD));
@@ -279,7 +279,7 @@ static bool run_page(struct repair *self, int64_t at_ms, struct page *page, stru
         page->later += page->result.items[i] == CHANGES_ITEM_LATER;
         page->repaired += page->result.items[i] == CHANGES_ITEM_REPAIRED;
     }
-    metrics_add(self->options.metrics, METRIC_repairs_total, (int64_t)page->repaired);
+    metrics_add(self->options.metrics, METRIC_analytics_repairs_total, (int64_t)page->repaired);
     if (page->repaired > 0)
         log_info("counters_repaired", "partition=%u quarters=%zu", self->options.partition,
                  page->repaired);

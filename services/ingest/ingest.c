@@ -132,7 +132,7 @@ static void count_outcome(const struct store_outcome *outcome)
                   "audit cannot tell them apart; their events are stored\"",
                   (unsigned long long)outcome->batches_reused);
     for (size_t i = 0; i < LETTER_CODE_COUNT; i++)
-        ingest_count_by(METRIC_ingest_dead_letters_total, i, (int64_t)outcome->letters[i]);
+        ingest_count_by(METRIC_dead_letters_total, i, (int64_t)outcome->letters[i]);
 }
 
 /* The position is what tells whether a COMMIT that nobody answered took effect. */
@@ -165,7 +165,7 @@ static bool check_stream(struct ingest *self, struct stream_state *out, struct e
     self->stream_checked_ms = clock_now_ms();
     if (self->position > out->last_seq)
         behind = self->position - out->last_seq;
-    ingest_gauge_by(METRIC_stream_behind_messages, self->options.partition, (double)behind);
+    ingest_gauge_by(METRIC_reader_stream_behind_messages, self->options.partition, (double)behind);
     if (behind > 0 && !self->is_behind)
         log_error("stream_behind_position",
                   "partition=%u position=%llu last_sequence=%llu why=\"the broker has lost what is "
@@ -218,7 +218,7 @@ static bool locate(struct ingest *self, struct error *err)
         return false;
     resolve_uncertain(self);
     reader_rewind(self->reader, self->position);
-    ingest_gauge_by(METRIC_ingest_position, self->options.partition, (double)self->position);
+    ingest_gauge_by(METRIC_reader_position, self->options.partition, (double)self->position);
     self->held_count = 0;
     self->is_located = true;
     return true;
@@ -230,8 +230,8 @@ static void tell_gap(const struct ingest *self)
 
     if (gap == 0)
         return;
-    ingest_count(METRIC_stream_gaps_total, 1);
-    ingest_count(METRIC_stream_gap_messages_total, (int64_t)gap);
+    ingest_count(METRIC_reader_stream_gaps_total, 1);
+    ingest_count(METRIC_reader_gap_messages_total, (int64_t)gap);
     log_error("stream_gap",
               "partition=%u position=%llu skipped=%llu why=\"messages that were not read are not "
               "on the stream any more\"",
@@ -255,7 +255,7 @@ static bool fetch(struct ingest *self, struct error *err)
         ingest_forget(self);
         return false;
     }
-    ingest_gauge_by(METRIC_ingest_lag_messages, self->options.partition,
+    ingest_gauge_by(METRIC_reader_lag_messages, self->options.partition,
                     (double)(reader_pending(self->reader) + self->held_count));
     return true;
 }
@@ -352,7 +352,7 @@ static void show_skew(const struct ingest *self)
         if (self->batch->rows[i].event.received_at_ms > newest_at_ms)
             newest_at_ms = self->batch->rows[i].event.received_at_ms;
     if (newest_at_ms != INT64_MIN)
-        ingest_gauge_by(METRIC_clock_skew_seconds, self->options.partition,
+        ingest_gauge_by(METRIC_reader_clock_skew_seconds, self->options.partition,
                         (double)(newest_at_ms - clock_at_ms()) / 1e3);
 }
 
@@ -372,9 +372,9 @@ static void advance(struct ingest *self, const struct store_outcome *outcome)
     count_outcome(outcome);
     show_skew(self);
     ingest_observe(METRIC_ingest_batch_events, (double)self->batch->row_count);
-    ingest_observe(METRIC_ingest_freshness_seconds, age_ms > 0 ? (double)age_ms / 1e3 : 0);
-    ingest_gauge_by(METRIC_ingest_position, self->options.partition, (double)self->position);
-    ingest_gauge_by(METRIC_ingest_lag_messages, self->options.partition,
+    ingest_observe(METRIC_reader_freshness_seconds, age_ms > 0 ? (double)age_ms / 1e3 : 0);
+    ingest_gauge_by(METRIC_reader_position, self->options.partition, (double)self->position);
+    ingest_gauge_by(METRIC_reader_lag_messages, self->options.partition,
                     (double)(reader_pending(self->reader) + self->held_count));
 }
 

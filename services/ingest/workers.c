@@ -49,7 +49,7 @@ static void turn(struct worker *self)
     struct error err = {0};
 
     atomic_store_explicit(&self->turned_ms, now_ms, memory_order_relaxed);
-    ingest_gauge_by(METRIC_ingest_lease_held, self->partition, is_held ? 1 : 0);
+    ingest_gauge_by(METRIC_reader_lease_held, self->partition, is_held ? 1 : 0);
     if (!is_held) {
         ingest_forget(self->ingest);
         self->state = WORKER_IDLE;
