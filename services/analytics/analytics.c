@@ -44,6 +44,7 @@ struct analytics {
     int64_t counted[EVENT_TYPE_COUNT];
     int64_t filtered;
     int64_t newest_at_ms; /* of receipt, of what is counted next; 0: none */
+    int64_t oldest_at_ms; /* likewise */
 };
 
 /* What was fetched. The messages before next are folded whole; borrowed from the reader. */
@@ -137,6 +138,7 @@ void analytics_reset(struct analytics *analytics)
     memset(analytics->counted, 0, sizeof(analytics->counted));
     analytics->filtered = 0;
     analytics->newest_at_ms = 0;
+    analytics->oldest_at_ms = 0;
     analytics->is_placed = false;
 }
 
@@ -169,6 +171,8 @@ static bool place(struct analytics *self, struct error *err)
     snprintf(self->token, sizeof(self->token), "%s",
              token->type == REDIS_REPLY_STRING ? token->str : "");
     self->is_placed = true;
+    metrics_set_by(self->options.metrics, METRIC_reader_position, self->options.partition,
+                   (double)self->position.seq);
     self->wait_ms = 0;
     seq = self->position.seq;
     reader_rewind(self->options.reader, seq > WARM_MESSAGES ? seq - WARM_MESSAGES : 0);
@@ -285,6 +289,8 @@ static bool fold_event(struct analytics *self, const struct event *event, uint64
     self->counted[event->type]++;
     if (event->received_at_ms > self->newest_at_ms)
         self->newest_at_ms = event->received_at_ms;
+    if (self->oldest_at_ms == 0 || event->received_at_ms < self->oldest_at_ms)
+        self->oldest_at_ms = event->received_at_ms;
     return fold_add(self->fold, event, seq);
 }
 
@@ -378,6 +384,22 @@ static void limit_next(struct analytics *self, int64_t cost_us)
     fold_set_limit(self->fold, (size_t)self->entries_limit);
 }
 
+/* Of what was counted, if it had events. */
+static void show_ages(struct analytics *self)
+{
+    int64_t at_ms = clock_at_ms();
+
+    if (self->newest_at_ms > 0) {
+        metrics_set_by(self->options.metrics, METRIC_reader_clock_skew_seconds,
+                       self->options.partition, (double)(self->newest_at_ms - at_ms) / SECOND_MS);
+        metrics_observe(
+            self->options.metrics, METRIC_reader_freshness_seconds,
+            at_ms > self->oldest_at_ms ? (double)(at_ms - self->oldest_at_ms) / SECOND_MS : 0);
+    }
+    self->newest_at_ms = 0;
+    self->oldest_at_ms = 0;
+}
+
 /* The call has taken effect: what was only tried becomes known. */
 static void note(struct analytics *self, const struct inbox *inbox, size_t messages)
 {
@@ -393,16 +415,15 @@ static void note(struct analytics *self, const struct inbox *inbox, size_t messa
                    (double)reader_pending(self->options.reader));
     if (until_ms > 0)
         metrics_set_by(metrics, METRIC_reader_fresh_at_seconds, partition,
-                       (double)(clock_at_ms() - until_ms) / SECOND_MS);
+                       (double)until_ms / SECOND_MS);
+    metrics_set_by(metrics, METRIC_reader_position, partition, (double)self->position.seq);
     for (size_t type = 0; type < EVENT_TYPE_COUNT; type++) {
         if (self->counted[type] > 0)
-            metrics_add_by(metrics, METRIC_analytics_events_counted_total, type, self->counted[type]);
+            metrics_add_by(metrics, METRIC_analytics_events_counted_total, type,
+                           self->counted[type]);
         self->counted[type] = 0;
     }
-    if (self->newest_at_ms > 0)
-        metrics_set_by(metrics, METRIC_reader_clock_skew_seconds, partition,
-                       (double)(self->newest_at_ms - clock_at_ms()) / SECOND_MS);
-    self->newest_at_ms = 0;
+    show_ages(self);
     self->filtered = 0;
     recent_commit(self->recent);
     fold_reset(self->fold);
@@ -415,7 +436,10 @@ static bool rest(struct analytics *self, int64_t at_ms, struct error *err)
         clock_now_ms() - self->fresh_set_ms < FRESH_EVERY_MS)
         return true;
     metrics_set_by(self->options.metrics, METRIC_reader_lag_messages, self->options.partition, 0);
-    metrics_set_by(self->options.metrics, METRIC_reader_fresh_at_seconds, self->options.partition, 0);
     changes_reset(self->changes, at_ms / SECOND_MS);
-    return apply(self, self->position, at_ms, err);
+    if (!apply(self, self->position, at_ms, err))
+        return false;
+    metrics_set_by(self->options.metrics, METRIC_reader_fresh_at_seconds, self->options.partition,
+                   (double)at_ms / SECOND_MS);
+    return true;
 }

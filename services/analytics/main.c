@@ -51,7 +51,7 @@ int main(int argc, char **argv)
     if (reloader == NULL)
         return service_fail(&err);
 
-    AUTO(metrics_free) struct metrics *metrics = meters_new();
+    AUTO(metrics_free) struct metrics *metrics = meters_new((uint32_t)settings.partitions);
     if (metrics == NULL)
         return EXIT_FAILURE;
 

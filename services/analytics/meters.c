@@ -2,12 +2,12 @@
 
 #include "event/event.h"
 
-/* The closed set of PARTITIONS_MAX labels; those beyond PARTITIONS stay at 0. */
-static const char *const partition_names[PARTITIONS_MAX + 1] = {
-    "0",  "1",  "2",  "3",  "4",  "5",  "6",  "7",  "8",  "9",  "10", "11", "12", "13", "14", "15",
-    "16", "17", "18", "19", "20", "21", "22", "23", "24", "25", "26", "27", "28", "29", "30", "31",
-    "32", "33", "34", "35", "36", "37", "38", "39", "40", "41", "42", "43", "44", "45", "46", "47",
-    "48", "49", "50", "51", "52", "53", "54", "55", "56", "57", "58", "59", "60", "61", "62", "63"};
+#include <assert.h>
+#include <stdio.h>
+
+/* Filled at the start: only the partitions that there are become series. */
+static char partition_texts[PARTITIONS_MAX][4];
+static const char *partition_names[PARTITIONS_MAX + 1];
 
 static const struct metric_row rows[METRIC_COUNT] = {
 #include "runtime/metrics_rows.h"
@@ -17,7 +17,12 @@ static const struct metric_row rows[METRIC_COUNT] = {
 #include "runtime/metrics_end.h"
 };
 
-struct metrics *meters_new(void)
+struct metrics *meters_new(uint32_t partition_count)
 {
+    assert(partition_count <= PARTITIONS_MAX);
+    for (uint32_t i = 0; i < partition_count; i++) {
+        (void)snprintf(partition_texts[i], sizeof(partition_texts[i]), "%u", i);
+        partition_names[i] = partition_texts[i];
+    }
     return metrics_new(rows, METRIC_COUNT);
 }

@@ -18,4 +18,4 @@ enum meter {
 };
 
 /* The process's table; called once, before any other thread. NULL: no memory. */
-struct metrics *meters_new(void);
+struct metrics *meters_new(uint32_t partition_count);

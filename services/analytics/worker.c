@@ -69,7 +69,12 @@ static void *on_counter_thread(void *ctx)
 
     while (service_running(service)) {
         service_beat(service, self->beat, clock_now_ms());
-        if (holds_lease(self)) {
+
+        bool is_held = holds_lease(self);
+
+        metrics_set_by(self->options.metrics, METRIC_reader_lease_held, self->options.partition,
+                       is_held);
+        if (is_held) {
             count(self);
         } else {
             if (atomic_exchange(&self->state, WORKER_IDLE) != WORKER_IDLE)

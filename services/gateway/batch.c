@@ -77,6 +77,7 @@ bool batch_add(struct batch *batch, size_t bytes_max, const struct event *event,
     ticket->index = batch->count;
     batch->tickets[batch->count++] = ticket;
     batch->by_type[event->type]++;
+    batch->by_reason[event->reason]++;
     batch->size_bytes += codec_append_event(batch->bytes + batch->size_bytes, event);
     return true;
 }

@@ -66,6 +66,7 @@ struct batch {
     uint8_t *bytes;
     struct ticket **tickets; /* [count]; NULL: nobody waits any more */
     uint32_t by_type[EVENT_TYPE_COUNT];
+    uint32_t by_reason[EVENT_REASON_COUNT];
     uint32_t partition;
     uint32_t attempt_k; /* the publisher's: last part of Nats-Msg-Id, grows with each refusal */
     uint32_t tries;     /* the publisher's */

@@ -274,6 +274,16 @@ static void on_kept(void *ctx, struct batch *batch, enum batch_outcome outcome)
     settle(self, batch, outcome);
 }
 
+static void count_promised(const struct batch *batch)
+{
+    for (size_t type = 0; type < EVENT_TYPE_COUNT; type++)
+        if (batch->by_type[type] > 0)
+            gateway_count_by(GATEWAY_events_accepted_total, type, batch->by_type[type]);
+    for (size_t reason = EVENT_VALID + 1; reason < EVENT_REASON_COUNT; reason++)
+        if (batch->by_reason[reason] > 0)
+            gateway_count_by(GATEWAY_events_invalid_total, reason - 1, batch->by_reason[reason]);
+}
+
 static void settle(struct batcher *self, struct batch *batch, enum batch_outcome outcome)
 {
     static const enum ledger_fate fates[BATCH_OUTCOME_COUNT] = {
@@ -292,10 +302,8 @@ static void settle(struct batcher *self, struct batch *batch, enum batch_outcome
     if (batch->number != 0 && outcome == BATCH_UNAVAILABLE)
         gateway_count(GATEWAY_batches_abandoned_total, 1);
     gateway_observe(GATEWAY_batch_events, (double)batch->count);
-    for (size_t type = 0; batch_is_promised(outcome) && type < EVENT_TYPE_COUNT; type++) {
-        if (batch->by_type[type] > 0)
-            gateway_count_by(GATEWAY_events_accepted_total, type, batch->by_type[type]);
-    }
+    if (batch_is_promised(outcome))
+        count_promised(batch);
     batch_tell(batch, outcome);
 }
 

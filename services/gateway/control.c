@@ -11,6 +11,7 @@
 #include "runtime/service.h"
 #include "settings.h"
 #include "stopper.h"
+#include "stream_watch.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct control {
     /* The thread's own from here on. */
     int64_t started_ms; /* monotonic */
     struct backoff backoff;
+    struct stream_watch *watch; /* owned; NULL: no memory, so nobody watches */
     char last_failure[200];
 };
 
@@ -53,9 +55,13 @@ struct control *control_open(struct gateway *gateway, struct error *err)
     self->gateway = gateway;
     self->started_ms = clock_now_ms();
     backoff_init(&self->backoff, RETRY_BASE_MS, RETRY_CAP_MS, (uint64_t)clock_now_us());
+    self->watch = stream_watch_new(gateway->settings->endpoints.nats_url,
+                                   (uint32_t)gateway->settings->partitions,
+                                   gateway->settings->stream_max_bytes);
     stopper_init(&self->stopper);
     if (pthread_create(&self->thread, NULL, on_thread, self) != 0) {
         (void)error_set(err, ERROR_LIMIT, "control: no thread");
+        stream_watch_close(&self->watch);
         stopper_free(&self->stopper);
         free(self);
         return NULL;
@@ -71,6 +77,7 @@ void control_close(struct control **control)
         return;
     stopper_stop(&self->stopper);
     pthread_join(self->thread, NULL);
+    stream_watch_close(&self->watch);
     stopper_free(&self->stopper);
     free(self);
     *control = NULL;
@@ -104,6 +111,8 @@ static void *on_thread(void *ctx)
             wait_ms = backoff_next_ms(&self->backoff);
         }
         prove_ready(self);
+        if (service_is_ready(self->gateway->service))
+            stream_watch_step(self->watch, clock_now_ms(), clock_at_ms());
     } while (stopper_wait(&self->stopper, wait_ms));
     return NULL;
 }

@@ -42,6 +42,7 @@ static bool open_query_pool(struct gateway *gateway, struct error *err)
 {
     const struct query_pool_options options = {
         .conninfo = gateway->settings->endpoints.postgres,
+        .name = QUERY_POOL_QUERY,
         .application = "adledger gateway query",
         .what = "query",
         .threads = POOL_THREADS,
@@ -62,6 +63,7 @@ static bool open_proof_pool(struct gateway *gateway, struct error *err)
 {
     const struct query_pool_options options = {
         .conninfo = gateway->settings->endpoints.postgres,
+        .name = QUERY_POOL_PROOF,
         .application = "adledger gateway proof",
         .what = "proof",
         .threads = PROOF_THREADS,
@@ -87,6 +89,16 @@ static bool open_auditor(struct gateway *gateway, struct error *err)
 
     gateway->auditor = auditor_open(&options, err);
     return gateway->auditor != NULL;
+}
+
+/* What the queues' gauges are to be compared with. */
+static void show_limits(const struct settings *settings)
+{
+    gateway_set(GATEWAY_loops, (double)settings->worker_count);
+    gateway_set(GATEWAY_lane_queue_max_bytes, (double)settings->lane_queue_bytes *
+                                                  (double)settings->worker_count *
+                                                  (double)settings->partitions);
+    gateway_set(GATEWAY_keep_queue_max_bytes, (double)settings->keep_queue_bytes);
 }
 
 bool gateway_open(struct gateway *gateway, const struct settings *settings, struct service *service,
@@ -115,6 +127,7 @@ bool gateway_open(struct gateway *gateway, const struct settings *settings, stru
     gateway->control = control_open(gateway, err);
     if (gateway->control == NULL)
         return false;
+    show_limits(settings);
     service_set_components(service, on_components, gateway);
     return true;
 }

@@ -89,7 +89,7 @@ int main(int argc, char **argv)
     AUTO(service_close) struct service *service = service_open("gateway", &err);
     if (service == NULL)
         return service_fail(&err);
-    if (!gateway_metrics_open())
+    if (!gateway_metrics_open((uint32_t)settings.partitions))
         return EXIT_FAILURE;
     ops_init(service);
 

@@ -4,6 +4,9 @@
 #include "event/event.h"
 #include "runtime/metrics.h"
 
+#include <assert.h>
+#include <stdio.h>
+
 /* Index is enum fault_code. */
 static const char *const fault_names[] = {
 #define FAULT(name, text, status, title) text,
@@ -11,6 +14,13 @@ static const char *const fault_names[] = {
 #undef FAULT
     NULL,
 };
+
+/* Index is enum query_pool_name. */
+static const char *const pool_names[] = {"query", "proof", NULL};
+
+/* Filled at the start: only the partitions that there are become series. */
+static char partition_texts[GATEWAY_PARTITIONS_MAX][4];
+static const char *partition_names[GATEWAY_PARTITIONS_MAX + 1];
 
 /* Index is enum hand_on, in batcher.c. */
 static const char *const hand_on_names[] = {"away", "waited", "late", "refused", "cut", NULL};
@@ -37,6 +47,12 @@ static const char *const keep_result_names[] = {"kept", "full", "failed", "late"
      .label_name = (label_),                                                                       \
      .label_values = (values_)},
 #define GAUGE(name_, help_) {.kind = METRIC_GAUGE, .name = #name_, .help = (help_)},
+#define GAUGE_BY(name_, help_, label_, values_)                                                    \
+    {.kind = METRIC_GAUGE,                                                                         \
+     .name = #name_,                                                                               \
+     .help = (help_),                                                                              \
+     .label_name = (label_),                                                                       \
+     .label_values = (values_)},
 #define HISTOGRAM(name_, help_, buckets_)                                                          \
     {.kind = METRIC_HISTOGRAM, .name = #name_, .help = (help_), .buckets = (buckets_)},
 static const struct metric_row rows[] = {
@@ -45,12 +61,18 @@ static const struct metric_row rows[] = {
 #undef COUNTER
 #undef COUNTER_BY
 #undef GAUGE
+#undef GAUGE_BY
 #undef HISTOGRAM
 
 static struct metrics *table; /* set once, before the loop threads start */
 
-bool gateway_metrics_open(void)
+bool gateway_metrics_open(uint32_t partition_count)
 {
+    assert(partition_count <= GATEWAY_PARTITIONS_MAX);
+    for (uint32_t i = 0; i < partition_count; i++) {
+        (void)snprintf(partition_texts[i], sizeof(partition_texts[i]), "%u", i);
+        partition_names[i] = partition_texts[i];
+    }
     if (table == NULL)
         table = metrics_new(rows, sizeof(rows) / sizeof(rows[0]));
     return table != NULL;
@@ -72,6 +94,12 @@ void gateway_set(enum gateway_metric metric, double value)
 {
     if (table != NULL)
         metrics_set(table, metric, value);
+}
+
+void gateway_set_by(enum gateway_metric metric, size_t label, double value)
+{
+    if (table != NULL)
+        metrics_set_by(table, metric, label, value);
 }
 
 void gateway_observe(enum gateway_metric metric, double value)

@@ -12,6 +12,7 @@
 #include "base/auto.h"
 #include "clients/guard.h"
 #include "clients/pg.h"
+#include "metrics.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
@@ -34,10 +35,18 @@ struct query_pool {
     pthread_cond_t changed;
     struct query_job *head, **tail;
     size_t queued;
+    int busy;
     bool is_stopping;
 };
 
 static void *serve(void *ctx);
+
+/* Under the lock. */
+static void show_load(const struct query_pool *self)
+{
+    gateway_set_by(GATEWAY_query_pool_queued, self->options.name, (double)self->queued);
+    gateway_set_by(GATEWAY_query_pool_busy, self->options.name, self->busy);
+}
 
 static void init_guard(struct query_pool *self)
 {
@@ -65,6 +74,8 @@ struct query_pool *query_pool_open(const struct query_pool_options *options, str
     pool->options = *options;
     pool->tail = &pool->head;
     init_guard(pool);
+    gateway_set_by(GATEWAY_query_pool_threads, options->name, threads);
+    gateway_set_by(GATEWAY_query_pool_queue_max, options->name, (double)options->queue_max);
     for (; pool->thread_count < threads; pool->thread_count++) {
         if (pthread_create(&pool->threads[pool->thread_count], NULL, serve, pool) != 0) {
             error_set(err, ERROR_LIMIT, "query_pool: no thread");
@@ -108,10 +119,14 @@ bool query_pool_submit(struct query_pool *pool, struct query_job *job, struct er
         *pool->tail = job;
         pool->tail = &job->next;
         pool->queued++;
+        show_load(pool);
         (void)pthread_cond_signal(&pool->changed);
     }
     (void)pthread_mutex_unlock(&pool->lock);
-    return has_room || error_set(err, ERROR_LIMIT, "query_pool: %zu jobs wait", queued);
+    if (has_room)
+        return true;
+    gateway_count_by(GATEWAY_query_pool_rejected_total, pool->options.name, 1);
+    return error_set(err, ERROR_LIMIT, "query_pool: %zu jobs wait", queued);
 }
 
 /* NULL: the pool is closing and the queue is empty. */
@@ -127,11 +142,21 @@ static struct query_job *take(struct query_pool *self, bool *is_stopping)
     if (job != NULL) {
         self->head = job->next;
         self->queued--;
+        self->busy++;
+        show_load(self);
         if (self->head == NULL)
             self->tail = &self->head;
     }
     (void)pthread_mutex_unlock(&self->lock);
     return job;
+}
+
+static void leave(struct query_pool *self)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    self->busy--;
+    show_load(self);
+    (void)pthread_mutex_unlock(&self->lock);
 }
 
 bool query_has_time(struct pg *pg, int64_t deadline_ms, struct error *err)
@@ -231,6 +256,7 @@ static void *serve(void *ctx)
 
     while ((job = take(self, &is_stopping)) != NULL) {
         answer(self, pg, job, is_stopping);
+        leave(self); /* before the job is gone: who waits for its answer sees the thread free */
         h2o_multithread_send_message(job->receiver, &job->super);
     }
     return NULL;

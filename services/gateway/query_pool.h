@@ -50,7 +50,11 @@ struct query_job {
 /* One deadline for all statements of a job: the next may take what the others have left. */
 MUST_CHECK bool query_has_time(struct pg *pg, int64_t deadline_ms, struct error *err);
 
+/* Index is the metrics' label. */
+enum query_pool_name { QUERY_POOL_QUERY, QUERY_POOL_PROOF };
+
 struct query_pool_options {
+    enum query_pool_name name;
     const char *conninfo;    /* borrowed */
     const char *application; /* borrowed: how PostgreSQL calls its connections */
     const char *what;        /* borrowed: how metrics and logs call the breaker */

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 enum { NEARLY_FULL_PERCENT = 80 };
 
@@ -395,6 +396,17 @@ static void add_place(struct spool_place *place, struct sums *sums)
         sums->state.oldest_at_ms = state.oldest_at_ms;
 }
 
+/* Nothing else fills the volume as a rule, but other gateways' spools may lie on it. */
+static void report_disk(const struct spool *self)
+{
+    struct statvfs disk = {0};
+
+    if (statvfs(self->options.directory, &disk) != 0)
+        return;
+    gateway_set(GATEWAY_spool_disk_free_bytes, (double)disk.f_bavail * (double)disk.f_frsize);
+    gateway_set(GATEWAY_spool_disk_bytes, (double)disk.f_blocks * (double)disk.f_frsize);
+}
+
 void spool_report(struct spool *self)
 {
     struct sums sums = {0};
@@ -419,6 +431,7 @@ void spool_report(struct spool *self)
     gateway_set(GATEWAY_spool_max_bytes, (double)max_bytes);
     gateway_set(GATEWAY_spool_oldest_age_seconds, age_ms > 0 ? (double)age_ms / 1000.0 : 0);
     gateway_set(GATEWAY_spool_damaged_batches, (double)sums.damaged);
+    report_disk(self);
     gateway_set(GATEWAY_spool_is_open, atomic_load(&self->is_open) ? 1 : 0);
 }
 

@@ -344,23 +344,30 @@ static bool store(struct ingest *self, struct store_outcome *out, struct error *
 }
 
 /* Gateways and we read clocks that nobody keeps in step but their machines. */
-static void show_skew(const struct ingest *self)
+static void show_ages(const struct ingest *self)
 {
     int64_t newest_at_ms = INT64_MIN;
+    int64_t oldest_at_ms = INT64_MAX;
+    int64_t at_ms = clock_at_ms();
 
-    for (size_t i = 0; i < self->batch->row_count; i++)
-        if (self->batch->rows[i].event.received_at_ms > newest_at_ms)
-            newest_at_ms = self->batch->rows[i].event.received_at_ms;
-    if (newest_at_ms != INT64_MIN)
-        ingest_gauge_by(METRIC_reader_clock_skew_seconds, self->options.partition,
-                        (double)(newest_at_ms - clock_at_ms()) / 1e3);
+    for (size_t i = 0; i < self->batch->row_count; i++) {
+        int64_t received_at_ms = self->batch->rows[i].event.received_at_ms;
+
+        newest_at_ms = received_at_ms > newest_at_ms ? received_at_ms : newest_at_ms;
+        oldest_at_ms = received_at_ms < oldest_at_ms ? received_at_ms : oldest_at_ms;
+    }
+    if (newest_at_ms == INT64_MIN)
+        return; /* a heartbeat tells neither */
+    ingest_gauge_by(METRIC_reader_clock_skew_seconds, self->options.partition,
+                    (double)(newest_at_ms - at_ms) / 1e3);
+    ingest_observe(METRIC_reader_freshness_seconds,
+                   at_ms > oldest_at_ms ? (double)(at_ms - oldest_at_ms) / 1e3 : 0);
 }
 
 /* Committed: the messages are done with, and the reader may forget them. */
 static void advance(struct ingest *self, const struct store_outcome *outcome)
 {
     size_t messages = self->batch->head_count;
-    int64_t age_ms = clock_at_ms() - self->batch->heads[0].stored_at_ms;
 
     self->position = batch_last_seq(self->batch);
     gate_settle(&self->gate);
@@ -370,9 +377,8 @@ static void advance(struct ingest *self, const struct store_outcome *outcome)
     if (self->held_count == 0) /* what is held beyond it would come again */
         reader_advance(self->reader, self->position);
     count_outcome(outcome);
-    show_skew(self);
+    show_ages(self);
     ingest_observe(METRIC_ingest_batch_events, (double)self->batch->row_count);
-    ingest_observe(METRIC_reader_freshness_seconds, age_ms > 0 ? (double)age_ms / 1e3 : 0);
     ingest_gauge_by(METRIC_reader_position, self->options.partition, (double)self->position);
     ingest_gauge_by(METRIC_reader_lag_messages, self->options.partition,
                     (double)(reader_pending(self->reader) + self->held_count));
@@ -414,5 +420,6 @@ static bool tell_fresh(struct ingest *self, int64_t at_ms, struct error *err)
         return false;
     }
     self->fresh_told_ms = clock_now_ms();
+    ingest_gauge_by(METRIC_reader_fresh_at_seconds, self->options.partition, (double)at_ms / 1e3);
     return true;
 }

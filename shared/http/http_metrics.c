@@ -5,7 +5,7 @@
 #include "runtime/metrics.h"
 #include <stdio.h>
 
-enum { LABEL_MAX = 160 };
+enum { LABEL_MAX = 160, ROUTE_MAX = 120 };
 
 /* The includes below are not sorted: each table stands between what it means and its end. */
 enum http_metric {
@@ -27,6 +27,9 @@ struct http_metrics {
     size_t label_count;
     char (*labels)[LABEL_MAX]; /* owned: path * CLASS_COUNT + class */
     const char **label_values; /* owned; points into labels, ends with NULL */
+    size_t route_count;
+    char (*routes)[ROUTE_MAX]; /* owned: the templates, and "none" behind them */
+    const char **route_values; /* owned; points into routes, ends with NULL */
 };
 
 static const struct metric_row row_templates[HTTP_METRIC_COUNT] = {
@@ -44,11 +47,15 @@ struct http_metrics *http_metrics_new(const struct route_table *table, struct er
     AUTO(http_metrics_free) struct http_metrics *self = calloc(1, sizeof(*self));
 
     if (self != NULL) {
-        self->label_count = (route_table_path_count(table) + 1) * CLASS_COUNT;
+        self->route_count = route_table_path_count(table) + 1;
+        self->label_count = self->route_count * CLASS_COUNT;
+        self->routes = calloc(self->route_count, sizeof(*self->routes));
+        self->route_values = calloc(self->route_count + 1, sizeof(*self->route_values));
         self->labels = calloc(self->label_count, sizeof(*self->labels));
         self->label_values = calloc(self->label_count + 1, sizeof(*self->label_values));
     }
-    if (self == NULL || self->labels == NULL || self->label_values == NULL) {
+    if (self == NULL || self->labels == NULL || self->label_values == NULL ||
+        self->routes == NULL || self->route_values == NULL) {
         error_set(err, ERROR_LIMIT, "http: no memory for its metrics");
         return NULL;
     }
@@ -56,6 +63,7 @@ struct http_metrics *http_metrics_new(const struct route_table *table, struct er
     for (size_t i = 0; i < HTTP_METRIC_COUNT; i++)
         self->rows[i] = row_templates[i];
     self->rows[METRIC_http_requests_total].label_values = self->label_values;
+    self->rows[METRIC_http_request_seconds].label_values = self->route_values;
     self->metrics = metrics_new(self->rows, HTTP_METRIC_COUNT);
     if (self->metrics == NULL) {
         error_set(err, ERROR_LIMIT, "http: no memory for its metrics");
@@ -71,20 +79,22 @@ void http_metrics_free(struct http_metrics **metrics)
     metrics_free(&(*metrics)->metrics);
     free((*metrics)->labels);
     free((void *)(*metrics)->label_values);
+    free((*metrics)->routes);
+    free((void *)(*metrics)->route_values);
     free(*metrics);
     *metrics = NULL;
 }
 
 static void write_labels(struct http_metrics *self, const struct route_table *table)
 {
-    const size_t path_count = route_table_path_count(table);
-
+    for (size_t i = 0; i < self->route_count; i++) {
+        snprintf(self->routes[i], ROUTE_MAX, "%s",
+                 i + 1 < self->route_count ? route_table_get_path(table, i)->text : "none");
+        self->route_values[i] = self->routes[i];
+    }
     for (size_t i = 0; i < self->label_count; i++) {
-        const size_t path = i / CLASS_COUNT;
-
         snprintf(self->labels[i], LABEL_MAX, "route=\"%s\",code=\"%s\"",
-                 path < path_count ? route_table_get_path(table, path)->text : "none",
-                 class_names[i % CLASS_COUNT]);
+                 self->routes[i / CLASS_COUNT], class_names[i % CLASS_COUNT]);
         self->label_values[i] = self->labels[i];
     }
 }
@@ -101,7 +111,8 @@ void http_metrics_answered(struct http_metrics *metrics, size_t path_index, int 
 {
     metrics_add_by(metrics->metrics, METRIC_http_requests_total, label_of(path_index, status), 1);
     if (took_us >= 0)
-        metrics_observe(metrics->metrics, METRIC_http_request_seconds, (double)took_us / 1e6);
+        metrics_observe_by(metrics->metrics, METRIC_http_request_seconds, path_index,
+                           (double)took_us / 1e6);
 }
 
 void http_metrics_set_connections(struct http_metrics *metrics, int open, int max)

@@ -14,6 +14,9 @@ enum { PAGE_MAX = 16 << 20 /* a page of metrics past it is a mistake, not a page
 const double metric_buckets_latency[] = {
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 0,
 };
+const double metric_buckets_age[] = {
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 0,
+};
 const double metric_buckets_size[] = {
     1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 0,
 };

@@ -33,6 +33,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,8 +54,10 @@ struct metric_row {
 
 extern const double metric_buckets_latency[]; /* 0.5 ms to 10 s */
 extern const double metric_buckets_size[];    /* 1 to 16,384 */
+extern const double metric_buckets_age[];     /* 10 ms to an hour */
 #define METRIC_BUCKETS_LATENCY metric_buckets_latency
 #define METRIC_BUCKETS_SIZE    metric_buckets_size
+#define METRIC_BUCKETS_AGE     metric_buckets_age
 
 struct metrics;
 
@@ -73,6 +76,9 @@ void metrics_observe_by(struct metrics *metrics, size_t row, size_t label, doubl
 
 /* Reads back: a counter's count, a gauge's value cut to an integer, a histogram's observations. */
 int64_t metrics_count(const struct metrics *metrics, size_t row, size_t label);
+
+/* What adledger_service_ready shows: true while the process may get traffic. */
+void metrics_set_ready(bool is_ready);
 
 /* All tables of the process, process metrics and build info included; heap text owned by the
  * caller. NULL: no memory. */

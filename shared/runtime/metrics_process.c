@@ -6,6 +6,8 @@
 #include "runtime/log.h"
 
 #include <dirent.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,8 @@
 #include <unistd.h>
 
 enum { PROC_SIZE = 4096 };
+
+static atomic_bool is_process_ready; /* told by the service, shown by us */
 
 /* Of /proc/self/stat, counted from the state, which is the first word behind the name. */
 enum stat_word {
@@ -125,10 +129,18 @@ static void add_stat(struct text *out)
     add_sample(out, "process_threads", "gauge", "Number of threads.", words[STAT_THREADS]);
 }
 
+void metrics_set_ready(bool is_ready)
+{
+    atomic_store(&is_process_ready, is_ready);
+}
+
 void metrics_add_process(struct text *out)
 {
     add_stat(out);
     add_fds(out);
+    add_sample(out, "adledger_service_ready", "gauge",
+               "1 while the process may get traffic: from proven ready to the start of its drain",
+               atomic_load(&is_process_ready) ? 1 : 0);
     add_sample(out, "adledger_log_lines_lost_total", "counter",
                "log lines that could not be written", (double)log_lines_lost());
     metrics_add_head(out, "adledger_build_info", "gauge", "which build this is; always 1");

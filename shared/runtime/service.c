@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
+#include "runtime/metrics.h"
 #include "runtime/service_drain.h"
 #include "runtime/service_signals.h"
 
@@ -111,9 +112,10 @@ void service_ready(struct service *service)
 {
     int expected = STATE_STARTING; /* a drain that came first wins */
 
-    if (atomic_compare_exchange_strong(&service->state, &expected, STATE_READY))
-        log_info("service_ready", "after_ms=%lld",
-                 (long long)(clock_at_ms() - service->started_at_ms));
+    if (!atomic_compare_exchange_strong(&service->state, &expected, STATE_READY))
+        return;
+    metrics_set_ready(true);
+    log_info("service_ready", "after_ms=%lld", (long long)(clock_at_ms() - service->started_at_ms));
 }
 
 bool service_is_ready(const struct service *service)
@@ -130,6 +132,7 @@ void service_stop(struct service *service)
 {
     if (atomic_exchange(&service->state, STATE_DRAINING) == STATE_DRAINING)
         return;
+    metrics_set_ready(false);
     log_info("service_draining", "name=%s", service->name);
     (void)eventfd_write(service->stop_fd, 1); /* fails only when it is readable already */
 }

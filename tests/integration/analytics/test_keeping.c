@@ -51,7 +51,7 @@ static struct bench bench_open(struct error *err)
 {
     struct bench bench = {.redis_server = server_open_redis(),
                           .pg_server = server_open_postgres(),
-                          .metrics = meters_new(),
+                          .metrics = meters_new(1),
                           .changes = changes_new(0, 0),
                           .fold = fold_new(FOLD_ENTRIES_LIMIT),
                           .random = 88172645463325252ULL};

@@ -62,7 +62,7 @@ static struct bench bench_open(struct stream_state *out_stream, struct error *er
     struct bench bench = {.nats = server_open_nats(),
                           .redis_server = server_open_redis(),
                           .pg_server = server_open_postgres(),
-                          .metrics = meters_new()};
+                          .metrics = meters_new(1)};
     const struct redis_options redis = {
         .url = server_url(bench.redis_server), .connect_ms = 2000, .command_ms = 5000};
     const struct pg_options pg = {.conninfo = server_url(bench.pg_server),

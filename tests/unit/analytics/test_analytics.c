@@ -217,7 +217,7 @@ static struct analytics *analytics_at(uint64_t seq, struct error *err)
     world.has_position = true;
     world.position.seq = seq;
     if (metrics == NULL)
-        metrics = meters_new();
+        metrics = meters_new(1);
     options.metrics = metrics;
     analytics = analytics_new(&options, err);
     assert_non_null(analytics);

@@ -150,7 +150,10 @@ TEST(counts_every_request_by_route_and_class)
         &answer, "adledger_http_requests_total{route=\"/health/live\",code=\"2xx\"} 2\n"));
     assert_true(
         answer_has(&answer, "adledger_http_requests_total{route=\"none\",code=\"4xx\"} 1\n"));
-    assert_true(answer_has(&answer, "adledger_http_request_seconds_count 3\n"));
+    assert_true(
+        answer_has(&answer, "adledger_http_request_seconds_count{route=\"/health/live\"} 2\n"));
+    assert_true(answer_has(&answer, "adledger_http_request_seconds_count{route=\"none\"} 1\n"));
+    assert_true(answer_has(&answer, "adledger_service_ready 1\n"));
     assert_true(answer_has(&answer, "adledger_http_connections_max 256\n"));
 }
 
