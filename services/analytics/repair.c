@@ -203,7 +203,8 @@ bool repair_reconcile(struct repair *repair, int64_t at_ms, struct error *err)
         return false;
     if (page.later > 0)
         return true; /* the same page again, when the slower store has come along */
-    metrics_add(repair->options.metrics, METRIC_analytics_reconciled_quarters_total, (int64_t)page.count);
+    metrics_add(repair->options.metrics, METRIC_analytics_reconciled_quarters_total,
+                (int64_t)page.count);
     if (page.count == PAGE_ITEMS) {
         snprintf(repair->after_ad, sizeof(repair->after_ad), "%s",
                  rows_text(rows, page.items[page.count - 1].first, COLUMN_AD));
