@@ -112,7 +112,8 @@ static void copy_url(struct endpoints *endpoints, const char *name, const char *
 
 static const char blanks[] = " \t\r\n";
 
-/* The end of a value: 'quoted' or up to a blank, \ escapes in both. */
+/* The end of a value: 'quoted' or up to a blank, \ escapes in both. NULL: a quote without an end.
+ */
 static const char *skip_value(const char *at)
 {
     bool is_quoted = *at == '\'';
@@ -121,7 +122,9 @@ static const char *skip_value(const char *at)
         at++;
     while (*at != '\0' && (is_quoted ? *at != '\'' : strchr(blanks, *at) == NULL))
         at += at[0] == '\\' && at[1] != '\0' ? 2 : 1;
-    return is_quoted && *at == '\'' ? at + 1 : at;
+    if (!is_quoted)
+        return at;
+    return *at == '\'' ? at + 1 : NULL;
 }
 
 /* host=... password='...' TimeZone=UTC: keeps the keys that libpq knows. */
@@ -142,6 +145,10 @@ static void copy_pairs(struct endpoints *endpoints, const char *name, const char
         value++;
         value += strspn(value, blanks);
         end = skip_value(value);
+        if (end == NULL) { /* left out, it would take all that follows with it */
+            out->malformed = true;
+            return;
+        }
         if (is_keyword(key, key_size)) {
             append(out, key, (size_t)(end - key));
             append(out, " ", 1);

@@ -97,6 +97,7 @@ TEST(what_cannot_be_an_address_is_refused_without_its_password)
         "secret",
         "mysql://u:secret@h/d?x=y",
         "host=db password='secret",
+        "host=db TimeZone='UTC password=secret",
         "host=db password=a secret",
         "host=db password=a secret user=u",
         "host=db user=u postgres://u:secret@h",
