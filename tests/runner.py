@@ -137,6 +137,7 @@ STAGES = [
     ("build (release)", "full faults", lambda: build("release", "services", "importer", "fault_load")),
     ("deployment files", "full", lambda: pytest("deployment-files", ["tests/deploy/test_files.py", "tests/deploy/test_manifests.py"])),
     ("pods", "full", lambda: pytest("pods", ["tests/deploy/test_pods.py"])),
+    ("monitoring rules", "full", lambda: pytest("monitoring-rules", ["tests/monitoring/test_rules.py", "tests/monitoring/test_dashboards.py"])),
     ("contract", "full", lambda: pytest("contract", ["tests/contract"])),
     ("integration (C)", "full", lambda: ctest("dev", "integration")),
     ("integration", "full", lambda: pytest("integration", ["tests/integration"])),

@@ -1,0 +1,179 @@
+"""Prometheus's and Alertmanager's own checkers, and for every alert a case that fires and one that stays quiet.
+
+A case is (series, steps): the input of `promtool test rules`, one sample a minute, and when it is asked. The checker
+evaluates all rules, recording rules first, as the server does; ALERTS then says what fires.
+"""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BIN = ROOT / ".run" / "bin"
+RULES = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
+COLLECT = 'adledger_http_requests_total{job="gateway", route="/api/v1/ads/click", code="%s"}'
+TIMED = 'adledger_http_request_seconds_%s{job="gateway", route="/api/v1/ads/click"%s}'
+READER = '{job="ingest", instance="i", partition="0"}'
+
+
+def one(name, values, labels='job="gateway", instance="g"'):
+    return {f"adledger_{name}{{{labels}}}": values}
+
+
+def answers(bad, minutes):
+    """A thousand requests a minute, so many of them answered 5xx."""
+    return {COLLECT % "2xx": f"0+{1000 - bad}x{minutes}", COLLECT % "5xx": f"0+{bad}x{minutes}"}
+
+
+def durations(slow, minutes):
+    return {TIMED % ("bucket", ', le="0.25"'): f"0+{1000 - slow}x{minutes}", TIMED % ("count", ""): f"0+1000x{minutes}"}
+
+
+def stands(name, bad, good, minutes=20, labels='job="gateway", instance="g"'):
+    """A gauge that stands at a bad value, and one at a good one."""
+    return ((one(name, f"{bad}x{minutes}", labels), minutes), (one(name, f"{good}x{minutes}", labels), minutes))
+
+
+def rises(name, labels='job="gateway", instance="g"', minutes=10):
+    """A counter that grows, and one that once grew and stands."""
+    return ((one(name, f"0+1x{minutes}", labels), minutes), (one(name, f"7x{minutes}", labels), minutes))
+
+
+def ratio(part, whole, bad, good, minutes=20):
+    return (({**one(part, f"{bad}x{minutes}"), **one(whole, f"100x{minutes}")}, minutes),
+            ({**one(part, f"{good}x{minutes}"), **one(whole, f"100x{minutes}")}, minutes))
+
+
+UP = {f'up{{job="{job}", instance="{job}"}}': "1x20" for job in ("gateway", "ingest", "analytics")}
+PARTITION = 'partition="0", job="ingest", instance="i"'
+FILL = 'job="gateway", instance="g", partition="0"'
+
+
+def fill(bytes_):
+    return {**one("stream_bytes", f"{bytes_}x20", FILL), **one("stream_max_bytes", "100x20", FILL)}
+
+
+def behind(published, read, minutes=40):
+    return {**one("stream_last_sequence", published, FILL), **one("reader_position", read, PARTITION)}, minutes
+
+
+CASES = {
+    "ServiceGone": (({**UP, 'up{job="ingest", instance="ingest"}': "0x20"}, 5), (UP, 5)),
+    "InstanceDown": (({**UP, 'up{job="gateway", instance="second"}': "0x20"}, 5), (UP, 5)),
+    "NothingReady": stands("service_ready", 0, 1),
+    "InstanceNotReady": stands("service_ready", 0, 1),
+    "CollectErrorsFast": ((answers(20, 90), 90), (answers(10, 90), 90)),
+    "CollectErrorsSlow": ((answers(8, 400), 400), (answers(4, 400), 400)),
+    "CollectErrorsCreeping": ((answers(2, 300), 300), (answers(0, 300), 300)),  # in steps of a quarter of an hour
+    "CollectLatencyFast": ((durations(200, 90), 90), (durations(100, 90), 90)),
+    "CollectLatencySlow": ((durations(80, 400), 400), (durations(40, 400), 400)),
+    "BreakerOpen": stands("breaker_state", 1, 0, labels='job="ingest", instance="i", dependency="postgres", state="open"'),
+    "NatsConnectionLost": (({**one("loops_connected", "0x20"), **one("loops", "1x20")}, 5), ({**one("loops_connected", "1x20"), **one("loops", "1x20")}, 5)),
+    "StreamsUnseen": ((one("stream_seen_at_seconds", "0x20"), 10), (one("stream_seen_at_seconds", "0+60x20"), 10)),
+    "ConfigurationErrors": rises("ingest_configuration_errors_total"),
+    "SpoolInUse": stands("spool_events", 5, 0),
+    "SpoolGrowing": ((one("spool_events", "0+10x40"), 40), (one("spool_events", "400-10x40"), 40)),
+    "SpoolOld": stands("spool_oldest_age_seconds", 1000, 30),
+    "SpoolFilling": ratio("spool_bytes", "spool_max_bytes", 90, 70),
+    "SpoolBroken": stands("spool_is_open", 0, 1),
+    "SpoolDamaged": stands("spool_damaged_batches", 1, 0),
+    "SpoolDiskFilling": ratio("spool_disk_free_bytes", "spool_disk_bytes", 5, 50),
+    "InboxInUse": stands("inbox_batches", 1, 0),
+    "StreamFilling": ((fill(80), 20), (fill(60), 20)),
+    "StreamFull": ((fill(97), 20), (fill(80), 20)),
+    "StreamGap": rises("reader_gap_messages_total", 'job="ingest"'),
+    "StreamBehind": stands("reader_stream_behind_messages", 5, 0, labels=PARTITION),
+    "ReaderStale": ((one("reader_fresh_at_seconds", "60x20", PARTITION), 10), (one("reader_fresh_at_seconds", "1+60x20", PARTITION), 10)),
+    "ReaderLagGrowing": (behind("20000+1000x40", "1+10x40"), behind("20000+10x40", "1+1000x40")),
+    "ReaderUnheld": stands("reader_lease_held", 0, 1, labels=PARTITION),
+    "FreshnessSlow": (
+        ({**one("reader_freshness_seconds_bucket", "0x40", 'job="ingest", le="5"'), **one("reader_freshness_seconds_bucket", "0+60x40", 'job="ingest", le="10"'),
+          **one("reader_freshness_seconds_bucket", "0+60x40", 'job="ingest", le="+Inf"')}, 40),
+        ({**one("reader_freshness_seconds_bucket", "0+60x40", 'job="ingest", le="0.1"'), **one("reader_freshness_seconds_bucket", "0+60x40", 'job="ingest", le="+Inf"')}, 40)),
+    "ClockSkew": stands("reader_clock_skew_seconds", 30, -2, labels=PARTITION),
+    "LedgerLost": stands("ledger_lost_batches", 1, 0),
+    "LedgerUnbalanced": stands("ledger_balanced", 0, 1),
+    "LedgerUnproven": stands("ledger_unproven_batches", 1, 0),
+    "LedgerSilent": ((one("ledger_audited_at_seconds", "1x40"), 40), (one("ledger_audited_at_seconds", "1+60x40"), 40)),
+    "BatchNumberReused": rises("ingest_batches_reused_total", 'job="ingest"'),
+    "DeadLetters": rises("dead_letters_total", 'job="ingest", code="unknown_ad"'),
+    "DeadLettersUntold": stands("dead_letters_unpublished", 3, 0, minutes=30),
+    "TablesEnding": stands("partitions_ready_until_seconds", 3600, 400000),
+    "QueueRefuses": rises("query_pool_rejected_total", 'job="gateway", instance="g", pool="query"'),
+    "LaneQueueFilling": ratio("lane_queue_bytes", "lane_queue_max_bytes", 80, 20),
+    "ConnectionsFilling": ratio("http_connections", "http_connections_max", 95, 50),
+    "DescriptorsFilling": (
+        ({'process_open_fds{job="gateway"}': "95x20", 'process_max_fds{job="gateway"}': "100x20"}, 20),
+        ({'process_open_fds{job="gateway"}': "50x20", 'process_max_fds{job="gateway"}': "100x20"}, 20)),
+    "LogLinesLost": rises("log_lines_lost_total"),
+}
+
+
+def run(*argv, **kwargs):
+    done = subprocess.run([str(part) for part in argv], text=True, capture_output=True, check=False, **kwargs)
+    return done.returncode, done.stdout + done.stderr
+
+
+def alerts():
+    text = (ROOT / "prometheus/rules/alerts.yml").read_text()
+    return {block.split("\n", 1)[0]: block for block in text.split("- alert: ")[1:]}
+
+
+def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
+    assert set(CASES) == set(alerts())
+
+
+LONG = {"CollectErrorsCreeping"}  # of days, which would take minutes at a step a minute
+
+
+@pytest.mark.parametrize("step_minutes, names", [(1, set(CASES) - LONG), (15, LONG)], ids=["minutes", "days"])
+@pytest.mark.parametrize("checked", ["quiet", "fires"])
+def test_each_alert(tmp_path, checked, step_minutes, names):
+    tests = []
+    for name in sorted(names):
+        series, steps = CASES[name][0 if checked == "fires" else 1]
+        told = [{"labels": f'{{alertname="{name}"}}', "value": 1}] if checked == "fires" else []
+        tests.append({"name": name, "interval": f"{step_minutes}m", "input_series": [{"series": key, "values": values} for key, values in series.items()],
+                      "promql_expr_test": [{"expr": f'max by (alertname) (ALERTS{{alertname="{name}", alertstate="firing"}})',
+                                            "eval_time": f"{steps * step_minutes}m", "exp_samples": told}]})
+    file = tmp_path / "cases.yml"  # JSON is YAML
+    file.write_text(json.dumps({"rule_files": [str(path) for path in RULES], "evaluation_interval": f"{step_minutes}m", "tests": tests}))
+    status, output = run(BIN / "promtool", "test", "rules", file)
+    assert status == 0, output
+
+
+def test_prometheus_takes_the_configuration_and_the_rules(tmp_path):
+    text = (ROOT / "prometheus/prometheus.yml").read_text()
+    (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/rules", str(ROOT / "prometheus/rules")))
+    status, output = run(BIN / "promtool", "check", "config", "--lint-fatal", tmp_path / "prometheus.yml")
+    assert status == 0, output
+    status, output = run(BIN / "promtool", "check", "rules", "--lint-fatal", *RULES)
+    assert status == 0, output
+
+
+@pytest.mark.parametrize("alert, receiver", [
+    ('alertname=LedgerLost severity=page', "page"), ('alertname=SpoolInUse severity=warn', "warn"),
+])
+def test_alertmanager_takes_its_configuration_and_routes_by_severity(alert, receiver):
+    config = ROOT / "prometheus/alertmanager.yml"
+    status, output = run(BIN / "amtool", "check-config", config)
+    assert status == 0, output
+    status, output = run(BIN / "amtool", "config", "routes", "test", f"--config.file={config}", *alert.split())
+    assert status == 0 and output.split()[0] == receiver, output
+
+
+def test_every_alert_has_its_section_in_the_runbook():
+    sections = {line[4:].strip() for line in (ROOT / "docs/runbook.md").read_text().splitlines() if line.startswith("### ")}
+    assert sections == set(alerts())
+    for name, block in alerts().items():
+        assert f"runbook: docs/runbook.md#{name.lower()}\n" in block, name
+        assert re.search(r"labels: \{severity: (page|warn)\}", block), name
+
+
+def test_each_section_says_what_to_look_at_and_what_to_do():
+    sections = (ROOT / "docs/runbook.md").read_text().split("\n### ")[1:]
+    for section in sections:
+        assert re.search(r"^Look at: .{20}", section, re.M) and re.search(r"^Do: .{20}", section, re.M), section.split("\n")[0]
