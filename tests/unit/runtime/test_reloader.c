@@ -34,7 +34,7 @@ static const struct option_row rows[] = {
 /* A process with its files, its log and its reloader. */
 struct fixture {
     struct temp_dir dir;
-    char limit[TEMP_PATH_SIZE], port[TEMP_PATH_SIZE], log[TEMP_PATH_SIZE];
+    char limit[TEMP_PATH_SIZE], port[TEMP_PATH_SIZE], level[TEMP_PATH_SIZE], log[TEMP_PATH_SIZE];
     struct settings settings;
     struct service *service;
     struct reloader *reloader;
@@ -63,6 +63,8 @@ static void open_fixture(struct fixture *self, struct error *err)
     self->dir = temp_dir_new();
     put(temp_dir_path(&self->dir, "limit", self->limit), "2");
     put(temp_dir_path(&self->dir, "port", self->port), "80");
+    put(temp_dir_path(&self->dir, "level", self->level), "info");
+    setenv("LOG_LEVEL_FILE", self->level, 1); /* a file: the environment is not written any more */
     setenv("T_LIMIT_FILE", self->limit, 1);
     setenv("T_PORT_FILE", self->port, 1);
     setenv("LOG_FILE", temp_dir_path(&self->dir, "log", self->log), 1);
@@ -91,7 +93,6 @@ static void close_fixture(struct fixture *self)
     log_close();
     config_free(rows, &self->settings);
     temp_dir_remove(&self->dir);
-    unsetenv("LOG_LEVEL");
 }
 
 static void await_log(const struct fixture *self, const char *text)
@@ -128,7 +129,7 @@ TEST(changes_nothing_when_one_value_is_wrong)
 
     open_fixture(&fixture, err);
     put(fixture.limit, "7");
-    setenv("LOG_LEVEL", "loud", 1);
+    put(fixture.level, "loud");
     assert_int_equal(kill(getpid(), SIGHUP), 0);
 
     await_log(&fixture, "reload_failed");
@@ -142,7 +143,7 @@ TEST(changes_nothing_when_the_owner_refuses)
 
     open_fixture(&fixture, err);
     put(fixture.limit, "13");
-    setenv("LOG_LEVEL", "debug", 1);
+    put(fixture.level, "debug");
     assert_int_equal(kill(getpid(), SIGHUP), 0);
 
     await_log(&fixture, "13 does not go with the rest");
@@ -155,7 +156,7 @@ TEST(tells_which_rows_need_a_restart)
 
     open_fixture(&fixture, err);
     put(fixture.port, "81");
-    setenv("LOG_LEVEL", "debug", 1);
+    put(fixture.level, "debug");
     assert_int_equal(kill(getpid(), SIGHUP), 0);
 
     await_log(&fixture, "settings_reloaded");
