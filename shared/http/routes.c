@@ -29,6 +29,8 @@
 /* The path of a request that meets none: counted in the metrics' last row. */
 #define NO_PATH SIZE_MAX
 
+enum { TURN_LONG_MS = 200 };
+
 struct route_handler {
     h2o_handler_t super;
     const struct route_table *table;
@@ -107,6 +109,17 @@ static void refuse_path(h2o_req_t *req)
     respond_fault(req, FAULT_NOT_FOUND, "", "there is nothing at this path");
 }
 
+/*
+ * h2o answers all the requests that a connection has sent ahead before it turns to the others, and
+ * thousands of them fit into a socket's buffers: who makes a turn so long gets this answer, and the
+ * connection ends.
+ */
+static void end_if_turn_is_long(h2o_req_t *req, const struct request *request)
+{
+    if (request->started_us / 1000 - server_thread_of(req)->now_ms > TURN_LONG_MS)
+        req->http1_is_persistent = 0;
+}
+
 static int on_request(h2o_handler_t *handler, h2o_req_t *req)
 {
     const struct route_table *table = ((struct route_handler *)handler)->table;
@@ -117,6 +130,7 @@ static int on_request(h2o_handler_t *handler, h2o_req_t *req)
     const struct route *route;
 
     server_thread_refresh(server_thread_of(req));
+    end_if_turn_is_long(req, request);
     if (path == NULL) {
         request->path_index = NO_PATH;
         refuse_path(req);

@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import struct
+import threading
 import time
 from pathlib import Path
 
@@ -315,6 +316,42 @@ def test_who_reads_nothing_is_cut_off(product):
     wait_until("they are cut off", lambda: connections(product) == 1, 15)
     for wire in wires:
         wire.socket.close()
+
+
+def flood(wire, ahead, reads):
+    """Sends as much as the other side takes, and reads all the while, or nothing ever."""
+    wire.socket.setblocking(False)
+    try:
+        while ahead:
+            readable, writable, _ = select.select([wire.socket] if reads else [], [wire.socket], [], 5)
+            if writable:
+                ahead = ahead[wire.socket.send(ahead[:MIB]):]
+            elif not readable:
+                return
+            if readable and not wire.socket.recv(MIB):
+                return
+        while reads and select.select([wire.socket], [], [], 5)[0] and wire.socket.recv(MIB):
+            pass
+    except ConnectionError:
+        pass
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["reading", "not reading"])
+def test_who_sends_ahead_without_end_keeps_nobody_waiting(product, reads):
+    wires = [Wire(product, None if reads else 4096) for _ in range(5)]
+    threads = [threading.Thread(target=flood, args=(wire, memoryview(get("/metrics") * 100_000), reads)) for wire in wires]
+    for thread in threads:
+        thread.start()
+    longest, until = 0, time.monotonic() + 30
+    while (any(thread.is_alive() for thread in threads) or connections(product) > 1) and time.monotonic() < until:
+        began = time.monotonic()
+        assert product.get("/health/live").status == 200
+        longest = max(longest, time.monotonic() - began)
+    for thread, wire in zip(threads, wires):
+        thread.join(10)
+        wire.socket.close()
+    print(f"the longest wait was {longest:.3f} s")
+    assert longest < 1.5
 
 
 def test_who_reads_slowly_reads_everything(product):
