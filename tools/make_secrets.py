@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTAINER_GID = 10001  # the images' own group; only root can give a file to it
-PASSWORDS = ("postgres", "ingest", "gateway", "analytics", "monitor", "nats", "redis", "grafana")
+PASSWORDS = ("postgres", "ingest", "gateway", "analytics", "monitor", "dashboard", "nats", "redis", "grafana")
 KEYS = {"admin_key": "admin", "read_key": "read"}
 
 

@@ -7,14 +7,19 @@ psql -v ON_ERROR_STOP=1 --quiet --username "$POSTGRES_USER" --dbname postgres <<
 \set gateway `cat /run/secrets/gateway_password`
 \set analytics `cat /run/secrets/analytics_password`
 \set monitor `cat /run/secrets/monitor_password`
+\set dashboard `cat /run/secrets/dashboard_password`
 CREATE ROLE adledger_ingest NOLOGIN;
 CREATE ROLE adledger_gateway NOLOGIN;
+CREATE ROLE adledger_dashboard NOLOGIN;
 -- Ingest owns the tables: only an owner may attach and drop their partitions.
 CREATE ROLE adledger LOGIN PASSWORD :'owner';
 CREATE ROLE gateway LOGIN PASSWORD :'gateway' IN ROLE adledger_gateway;
 CREATE ROLE analytics LOGIN PASSWORD :'analytics' IN ROLE adledger_ingest;
 CREATE ROLE monitor LOGIN PASSWORD :'monitor' IN ROLE pg_monitor;
+CREATE ROLE dashboard LOGIN PASSWORD :'dashboard' IN ROLE adledger_dashboard;
+ALTER ROLE dashboard SET default_transaction_read_only = on;
+ALTER ROLE dashboard SET statement_timeout = '20s';
 CREATE DATABASE adledger OWNER adledger TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8';
 REVOKE CONNECT, TEMPORARY ON DATABASE adledger FROM PUBLIC;
-GRANT CONNECT, TEMPORARY ON DATABASE adledger TO adledger, gateway, analytics, monitor;
+GRANT CONNECT, TEMPORARY ON DATABASE adledger TO adledger, gateway, analytics, monitor, dashboard;
 SQL

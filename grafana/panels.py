@@ -1,0 +1,200 @@
+"""What the dashboards show. tools/dashboards makes grafana/dashboards/*.json of it.
+
+A row is (title, lines), a line is panels side by side. graph, stat, gauge and table take a title, what it means, a unit
+and (query, legend) pairs; steps are the values from which it is yellow or red.
+"""
+
+COLLECT = 'route=~"(/api/v1)?/ads/(click|impression)|/api/v1/events|/api/v1/ads/[{]id[}]/.+"'
+GATEWAY = 'job="gateway", instance=~"$instance"'
+RATE = "[$__rate_interval]"
+BUSINESS = "quarter_at >= date_trunc('hour', $__timeFrom()::timestamptz) AND quarter_at < $__timeTo()::timestamptz"
+# Names of adledger.v1.EventType.
+TYPE = "(ARRAY['click', 'impression', 'start', 'first_quartile', 'midpoint', 'third_quartile', 'complete', 'skip'])[type]"
+
+
+def _panel(kind, title, help_, unit, *targets, steps=(), stack=False, source="prometheus", low=None, high=None):
+    return {"kind": kind, "title": title, "help": help_, "unit": unit, "targets": targets, "steps": steps, "stack": stack, "source": source, "min": low, "max": high}
+
+
+def graph(*args, **more):
+    return _panel("timeseries", *args, **{"low": 0, **more})
+
+
+def stat(*args, **more):
+    return _panel("stat", *args, **more)
+
+
+def gauge(*args, **more):
+    return _panel("gauge", *args, **{"low": 0, "high": 1, **more})
+
+
+def sql(kind, title, help_, unit, query, **more):
+    return _panel(kind, title, help_, unit, (query, ""), source="postgres", **more)
+
+
+def quantiles(metric, by, where=""):
+    """p50 and p99 of a histogram, as (query, legend) pairs."""
+    return tuple((f"histogram_quantile({q}, sum by ({by}le) (rate({metric}_bucket{{{where}}}{RATE})))", legend)
+                 for q, legend in ((0.5, "p50"), (0.99, "p99")))
+
+
+def labelled(pairs, prefix):
+    return tuple((query, f"{prefix} {legend}") for query, legend in pairs)
+
+
+OVERVIEW = {
+    "uid": "adledger-overview", "title": "adledger / Overview", "help": "Golden signals, and the pipeline from the client to the numbers.",
+    "variables": [("instance", 'label_values(adledger_service_ready{job="gateway"}, instance)', "gateway")],
+    "rows": [
+        ("Golden signals", [
+            [stat("Ready", "Instances that may get traffic.", "short", ("sum by (job) (adledger_service_ready)", "{{job}}"), steps=()),
+             stat("Accepted", "Events answered 202 a second.", "ops", ("sum(adledger:events_accepted:rate1m)", "events/s")),
+             stat("5xx of collect requests", "Share of the last 5 minutes; the promise allows 0.1 %.", "percentunit", ("adledger:collect_errors:ratio_rate5m", "5xx"), steps=((0.001, "yellow"), (0.01, "red"))),
+             stat("Slow collect requests", "Share over 250 ms in the last 5 minutes; the promise allows 1 %.", "percentunit", ("adledger:collect_slow:ratio_rate5m", "slow"), steps=((0.01, "yellow"), (0.1, "red"))),
+             stat("Ledger", "1: the last audit balanced.", "short", ("min(adledger_ledger_balanced)", "balanced"), steps=()),
+             stat("Age of the numbers", "How old what is stored and counted is.", "s", ("max by (job) (adledger:reader_age_seconds)", "{{job}}"), steps=((5, "yellow"), (60, "red")))],
+            [graph("Requests by route", "Answers a second by route template.", "reqps", (f"sum by (route) (rate(adledger_http_requests_total{{{GATEWAY}}}{RATE}))", "{{route}}")),
+             graph("Answers by class", "Classes of status; aborted: the client left before its answer.", "reqps", (f"sum by (code) (rate(adledger_http_requests_total{{{GATEWAY}}}{RATE}))", "{{code}}"), stack=True),
+             graph("Collect latency", "From a request's last byte to its answer's last byte, which waits for the disk.", "s", *quantiles("adledger_http_request_seconds", "", f"{GATEWAY}, {COLLECT}"), steps=((0.25, "red"),))],
+        ]),
+        ("The pipeline, left to right", [
+            [graph("Events in", "Accepted by type, a second.", "ops", ("adledger:events_accepted:rate1m", "{{type}}"), stack=True),
+             graph("On the stream", "Messages that wait to be read, or to be trimmed once they are older than the dedup window.", "short", ("max by (partition) (adledger_stream_messages)", "ADS_{{partition}}")),
+             graph("Reader lag", "Messages behind the stream's end.", "short", ("adledger:reader_lag_messages", "{{job}} {{partition}}"), steps=((10000, "yellow"),)),
+             graph("Stored and counted", "Events into PostgreSQL and into Redis, a second.", "ops", (f"sum(rate(adledger_ingest_events_stored_total{RATE}))", "stored"), (f"sum(rate(adledger_analytics_events_counted_total{RATE}))", "counted"))],
+            [graph("Freshness", "From a gateway's receipt to the row and to the counter, oldest of each transaction or call.", "s",
+                   *labelled(quantiles("adledger_reader_freshness_seconds", "", 'job="ingest"'), "row"), *labelled(quantiles("adledger_reader_freshness_seconds", "", 'job="analytics"'), "counter"), steps=((5, "yellow"),)),
+             graph("Age", "Time since when all that was published is stored or counted.", "s", ("adledger:reader_age_seconds", "{{job}} {{partition}}"), steps=((60, "red"),)),
+             graph("Stream fill", "Share of STREAM_MAX_BYTES; a full stream refuses.", "percentunit", ("adledger:stream_fill:ratio", "ADS_{{partition}}"), steps=((0.7, "yellow"), (0.95, "red")), high=1)],
+        ]),
+    ],
+}
+
+RELIABILITY = {
+    "uid": "adledger-reliability", "title": "adledger / Reliability", "help": "What keeps the promise when something is down: breakers, spool, inbox, ledger, dead letters.",
+    "variables": [("instance", 'label_values(adledger_service_ready{job="gateway"}, instance)', "gateway")],
+    "rows": [
+        ("The promise", [
+            [graph("Burn of the error budget", "Share of collect requests answered 5xx, by window; 0.1 % is the budget.", "percentunit",
+                   ("adledger:collect_errors:ratio_rate5m", "5m"), ("adledger:collect_errors:ratio_rate1h", "1h"), ("adledger:collect_errors:ratio_rate6h", "6h"), steps=((0.001, "yellow"), (0.0144, "red"))),
+             graph("Batches by line of keeping", "Where what was answered 202 was kept.", "ops", (f"sum(rate(adledger_batches_stored_total{{{GATEWAY}}}{RATE}))", "stream"), (f"sum by (line) (rate(adledger_batches_kept_total{{{GATEWAY}}}{RATE}))", "{{line}}"), stack=True),
+             graph("Batches handed on", "Batches that the stream did not take, by why.", "ops", (f"sum by (reason) (rate(adledger_batches_handed_on_total{{{GATEWAY}}}{RATE}))", "{{reason}}"))],
+            [graph("Answered 503", "Batches that no line took in time.", "ops", (f"sum(rate(adledger_batches_abandoned_total{{{GATEWAY}}}{RATE}))", "abandoned"), (f"sum(rate(adledger_batches_expired_total{{{GATEWAY}}}{RATE}))", "expired")),
+             graph("Refused by their fault", "Events that are wrong, by code; the client's to mend.", "ops", (f"sum by (code) (rate(adledger_events_rejected_total{{{GATEWAY}}}{RATE}))", "{{code}}")),
+             graph("Not admitted", "Requests without a right, or over their rate.", "ops", (f"sum by (code) (rate(adledger_requests_refused_total{{{GATEWAY}}}{RATE}))", "{{code}}"), (f"sum by (kind) (rate(adledger_rate_limited_total{{{GATEWAY}}}{RATE}))", "429 {{kind}}"))],
+        ]),
+        ("Breakers", [
+            [graph("Breakers that are not closed", "Open ones refuse at once; a half-open one tries.", "short", ('sum by (job, dependency, state) (adledger_breaker_state{state!="closed"})', "{{job}} {{dependency}} {{state}}"), steps=((1, "red"),)),
+             graph("Breaker transitions", "Changes of state and their reason, a second.", "ops", (f"sum by (job, dependency, to, reason) (rate(adledger_breaker_transitions_total{RATE}))", "{{job}} {{dependency}} {{to}} {{reason}}")),
+             graph("Calls by result", "What came of the calls that breakers let through.", "ops", (f"sum by (job, dependency, result) (rate(adledger_breaker_calls_total{RATE}))", "{{job}} {{dependency}} {{result}}"))],
+        ]),
+        ("Spool and inbox", [
+            [graph("Spool", "Events that wait in spools.", "short", (f"adledger_spool_events{{{GATEWAY}}}", "{{instance}}"), steps=((1, "yellow"),)),
+             graph("Spool fill", "Share of SPOOL_MAX_BYTES.", "percentunit", (f"adledger:spool_fill:ratio{{{GATEWAY}}}", "{{instance}}"), steps=((0.8, "red"),), high=1),
+             graph("Oldest in spool and inbox", "Age of what has waited longest.", "s", (f"max(adledger_spool_oldest_age_seconds{{{GATEWAY}}})", "spool"), ("max(adledger_inbox_oldest_age_seconds)", "inbox"), steps=((900, "red"),)),
+             graph("Inbox", "Events in PostgreSQL's inbox, of all gateways.", "short", ("max(adledger_inbox_events)", "events"), steps=((1, "red"),))],
+            [graph("Replayed", "Batches published from spools and inbox, a second.", "ops", (f"sum(rate(adledger_spool_replayed_batches_total{{{GATEWAY}}}{RATE}))", "spool"), (f"sum(rate(adledger_inbox_replayed_batches_total{{{GATEWAY}}}{RATE}))", "inbox")),
+             graph("Spool writes", "Batches handed to the spool, by what became of them.", "ops", (f"sum by (result) (rate(adledger_spool_writes_total{{{GATEWAY}}}{RATE}))", "{{result}}")),
+             graph("Spool write time", "One transaction with its sync.", "s", *quantiles("adledger_spool_write_seconds", "", GATEWAY)),
+             graph("Spool disk", "Free share of the file system under SPOOL_DIR.", "percentunit", (f"adledger_spool_disk_free_bytes{{{GATEWAY}}} / adledger_spool_disk_bytes{{{GATEWAY}}}", "{{instance}}"), high=1)],
+        ]),
+        ("The ledger", [
+            [stat("Lost", "Batches that the last audit misses and nothing explains.", "short", ("max(adledger_ledger_lost_batches)", "lost"), steps=((1, "red"),)),
+             stat("Pending", "Batches on their way.", "short", ("max(adledger_ledger_pending_batches)", "pending")),
+             stat("Unproven", "Batches of gateways that died before they could tell.", "short", ("max(adledger_ledger_unproven_batches)", "unproven"), steps=((1, "yellow"),)),
+             stat("Last audit", "How long ago it was.", "s", ("time() - max(adledger_ledger_audited_at_seconds)", "ago"), steps=((900, "yellow"),)),
+             stat("Dead letters, 1 h", "Events set aside in the last hour.", "short", ("sum(increase(adledger_dead_letters_total[1h]))", "dead"), steps=((1, "yellow"),)),
+             stat("Gaps, 1 h", "Messages that were gone from the stream unread.", "short", ("sum(increase(adledger_reader_gap_messages_total[1h]))", "gone"), steps=((1, "red"),))],
+            [graph("Dead letters by reason", "Events set aside, a second.", "ops", (f"sum by (code) (rate(adledger_dead_letters_total{RATE}))", "{{code}}")),
+             graph("Duplicates", "Events and batches that were there already.", "ops", (f"sum(rate(adledger_ingest_duplicates_total{RATE}))", "events"), (f"sum(rate(adledger_ingest_batches_repeated_total{RATE}))", "batches")),
+             graph("Repairs", "Quarter hours whose counts in Redis were set to the rollups'.", "ops", (f"sum(rate(adledger_analytics_repairs_total{RATE}))", "repairs"), (f"sum(rate(adledger_analytics_rebuilds_total{RATE}))", "rebuilds")),
+             graph("Clock skew", "Newest time of receipt minus the reader's clock; above 0 a gateway's clock is ahead.", "s", ("max by (job, partition) (adledger_reader_clock_skew_seconds)", "{{job}} {{partition}}"), steps=((5, "yellow"),), low=None)],
+        ]),
+    ],
+}
+
+BUSINESS_BOARD = {
+    "uid": "adledger-business", "title": "adledger / Business", "help": "Clicks, impressions, rates and ads, as PostgreSQL has them; valid events unless it says otherwise.",
+    "variables": [],
+    "rows": [
+        ("In this time range", [
+            [sql("stat", "Clicks", "Valid clicks, by quarter hours.", "short", f"SELECT coalesce(sum(count), 0) AS clicks FROM ad_quarter WHERE type = 1 AND reason = 0 AND {BUSINESS}"),
+             sql("stat", "Impressions", "Valid impressions.", "short", f"SELECT coalesce(sum(count), 0) AS impressions FROM ad_quarter WHERE type = 2 AND reason = 0 AND {BUSINESS}"),
+             sql("stat", "CTR", "Clicks a impression.", "percentunit", f"SELECT sum(count) FILTER (WHERE type = 1)::float8 / nullif(sum(count) FILTER (WHERE type = 2), 0) AS ctr FROM ad_quarter WHERE reason = 0 AND {BUSINESS}"),
+             sql("stat", "Invalid clicks", "Clicks kept as invalid traffic.", "short", f"SELECT coalesce(sum(count), 0) AS invalid FROM ad_quarter WHERE type = 1 AND reason <> 0 AND {BUSINESS}"),
+             sql("stat", "Unique visitors, last hour", "Distinct visitors who clicked; exact.", "short",
+                 "SELECT count(DISTINCT visitor) AS visitors FROM events WHERE type = 1 AND reason = 0 AND received_at >= now() - interval '1 hour'"
+                 " AND event_id >= (lpad(to_hex((extract(epoch FROM now() - interval '2 hours') * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid"),
+             sql("stat", "Ads served", "Ads that are not archived.", "short", "SELECT count(*) AS ads FROM ads WHERE archived_at IS NULL")],
+        ]),
+        ("Over time", [
+            [sql("timeseries", "Events by type", "Valid events a quarter hour.", "short",
+                 f"SELECT quarter_at AS time, {TYPE} AS metric, sum(count)::float8 AS value FROM ad_quarter WHERE reason = 0 AND {BUSINESS} GROUP BY 1, 2 ORDER BY 1", low=0),
+             sql("timeseries", "CTR over time", "Clicks a impression, by quarter hour.", "percentunit",
+                 f"SELECT quarter_at AS time, sum(count) FILTER (WHERE type = 1)::float8 / nullif(sum(count) FILTER (WHERE type = 2), 0) AS ctr FROM ad_quarter WHERE reason = 0 AND {BUSINESS} GROUP BY 1 ORDER BY 1", low=0)],
+            [graph("Live events by type", "Accepted a second, from the gateways.", "ops", ("adledger:events_accepted:rate1m", "{{type}}"), stack=True),
+             graph("Live invalid traffic", "Accepted but kept as invalid, by reason.", "ops", (f"sum by (reason) (rate(adledger_events_invalid_total{RATE}))", "{{reason}}"), stack=True)],
+        ]),
+        ("Ads", [
+            [sql("table", "Top ads", "By valid clicks in this time range.", "short",
+                 f"SELECT q.ad_id, a.title, sum(count) FILTER (WHERE type = 1) AS clicks, sum(count) FILTER (WHERE type = 2) AS impressions, round(sum(count) FILTER (WHERE type = 1) / nullif(sum(count) FILTER (WHERE type = 2), 0), 6) AS ctr"
+                 f" FROM ad_quarter q LEFT JOIN ads a ON a.id = q.ad_id WHERE reason = 0 AND {BUSINESS} GROUP BY 1, 2 ORDER BY clicks DESC NULLS LAST LIMIT 20"),
+             sql("table", "Videos", "How far the videos of each ad were watched, in this time range.", "short",
+                 "SELECT ad_id, coalesce(sum(count) FILTER (WHERE type = 3), 0) AS started, coalesce(sum(count) FILTER (WHERE type = 5), 0) AS half, coalesce(sum(count) FILTER (WHERE type = 7), 0) AS completed, coalesce(sum(count) FILTER (WHERE type = 8), 0) AS skipped"
+                 f" FROM ad_quarter WHERE type IN (3, 5, 7, 8) AND reason = 0 AND {BUSINESS} GROUP BY 1 ORDER BY started DESC LIMIT 20")],
+        ]),
+    ],
+}
+
+
+def process(title, help_, unit, expr, **more):
+    return graph(title, help_, unit, (expr, "{{job}} {{instance}}"), **more)
+
+
+JOBS = 'job=~"gateway|ingest|analytics"'
+SERVICES = {
+    "uid": "adledger-services", "title": "adledger / Services", "help": "Queues, pools, queries and the processes themselves.",
+    "variables": [("instance", 'label_values(adledger_service_ready{job="gateway"}, instance)', "gateway")],
+    "rows": [
+        ("Gateway", [
+            [graph("Queues", "Share of what each queue may hold.", "percentunit", (f"adledger_lane_queue_bytes{{{GATEWAY}}} / adledger_lane_queue_max_bytes{{{GATEWAY}}}", "lanes {{instance}}"),
+                   (f"adledger_spool_queue_bytes{{{GATEWAY}}} / adledger_keep_queue_max_bytes{{{GATEWAY}}}", "spool {{instance}}"), (f"adledger_inbox_queue_bytes{{{GATEWAY}}} / adledger_keep_queue_max_bytes{{{GATEWAY}}}", "inbox {{instance}}"), steps=((0.5, "yellow"),), high=1),
+             graph("Query pools", "Threads at work of those there are, and jobs that wait.", "short", (f"sum by (pool) (adledger_query_pool_busy{{{GATEWAY}}})", "busy {{pool}}"), (f"sum by (pool) (adledger_query_pool_threads{{{GATEWAY}}})", "threads {{pool}}"), (f"sum by (pool) (adledger_query_pool_queued{{{GATEWAY}}})", "queued {{pool}}")),
+             graph("Connections", "Client connections, and how many there may be.", "short", (f"adledger_http_connections{{{GATEWAY}}}", "{{instance}}"), (f"adledger_http_connections_max{{{GATEWAY}}}", "limit {{instance}}")),
+             graph("Event loop threads", "Loop threads connected to NATS, and all.", "short", (f"sum(adledger_loops_connected{{{GATEWAY}}})", "connected"), (f"sum(adledger_loops{{{GATEWAY}}})", "threads"))],
+            [graph("Publish to ack", "A batch's first try until the stream has synced it.", "s", *quantiles("adledger_publish_seconds", "", GATEWAY), steps=((0.25, "yellow"),)),
+             graph("Events in a batch", "Group commit: they grow with load.", "short", *quantiles("adledger_batch_events", "", GATEWAY)),
+             graph("Messages published", "Batches a second: NATS message throughput.", "ops", (f"sum(rate(adledger_batches_sent_total{{{GATEWAY}}}{RATE}))", "sent"), (f"sum(rate(adledger_batches_retried_total{{{GATEWAY}}}{RATE}))", "again"), (f"sum(rate(adledger_batches_refused_total{{{GATEWAY}}}{RATE}))", "refused"), (f"sum by (result) (rate(adledger_heartbeats_total{{{GATEWAY}}}{RATE}))", "heartbeat {{result}}")),
+             graph("Latency by route", "p99 of each route.", "s", (f"histogram_quantile(0.99, sum by (route, le) (rate(adledger_http_request_seconds_bucket{{{GATEWAY}}}{RATE})))", "{{route}}"))],
+        ]),
+        ("Queries", [
+            [graph("Redis hit and miss", "Readings answered by Redis, and those that PostgreSQL answered in its place.", "ops",
+                   (f"sum(rate(adledger_redis_queries_total{{{GATEWAY}}}{RATE})) - sum(rate(adledger_redis_failures_total{{{GATEWAY}}}{RATE}))", "hit"), (f"sum(rate(adledger_redis_failures_total{{{GATEWAY}}}{RATE}))", "miss"), (f"sum(rate(adledger_postgres_queries_total{{{GATEWAY}}}{RATE}))", "asked of PostgreSQL")),
+             graph("Shared answers", "Analytics answers that came from an earlier or a waiting request.", "ops", (f"sum(rate(adledger_query_cache_hits_total{{{GATEWAY}}}{RATE}))", "shared")),
+             graph("Redis commands", "By result, of the readers.", "ops", (f"sum by (job, result) (rate(adledger_redis_commands_total{RATE}))", "{{job}} {{result}}")),
+             graph("PostgreSQL statements", "By result, of every service.", "ops", (f"sum by (job, result) (rate(adledger_pg_statements_total{RATE}))", "{{job}} {{result}}"))],
+        ]),
+        ("Readers", [
+            [graph("Messages read", "From the stream, a second.", "ops", (f"sum by (job) (rate(adledger_reader_messages_total{RATE}))", "{{job}}")),
+             graph("Ingest transactions", "By how they ended.", "ops", (f"sum by (result) (rate(adledger_ingest_transactions_total{RATE}))", "{{result}}")),
+             graph("Ingest transaction time", "From begin to commit.", "s", *quantiles("adledger_ingest_store_seconds", "")),
+             graph("Events in a transaction", "They grow with load.", "short", *quantiles("adledger_ingest_batch_events", ""))],
+            [graph("Analytics calls", "Script calls that moved the position, and those that lost it to another process.", "ops", (f"sum(rate(adledger_analytics_applies_total{RATE}))", "applied"), (f"sum(rate(adledger_analytics_applies_lost_total{RATE}))", "lost")),
+             graph("Analytics call time", "One script call with its changes.", "s", *quantiles("adledger_analytics_apply_seconds", "")),
+             graph("Messages in a call", "Folded into one call.", "short", *quantiles("adledger_analytics_fold_messages", "")),
+             graph("Partitions held", "Leases of each process.", "short", ("sum by (job, instance) (adledger_reader_lease_held)", "{{job}} {{instance}}"))],
+        ]),
+        ("Processes", [
+            [process("CPU", "Processors in use.", "short", f"rate(process_cpu_seconds_total{{{JOBS}}}{RATE})"),
+             process("Resident memory", "Bounded by settings; 64 MB is the aim's floor.", "bytes", f"process_resident_memory_bytes{{{JOBS}}}"),
+             process("File descriptors", "Share of the limit.", "percentunit", f"process_open_fds{{{JOBS}}} / process_max_fds{{{JOBS}}}", steps=((0.9, "red"),)),
+             process("Threads", "They do not grow.", "short", f"process_threads{{{JOBS}}}")],
+            [graph("Up since", "Time since the start.", "s", (f"time() - process_start_time_seconds{{{JOBS}}}", "{{job}} {{instance}}")),
+             graph("Builds", "Versions that run; more than one while they are replaced.", "short", ("count by (version, commit) (adledger_build_info)", "{{version}} {{commit}}")),
+             graph("Log lines lost", "Lines that could not be written.", "ops", (f"sum by (job) (rate(adledger_log_lines_lost_total{RATE}))", "{{job}}")),
+             graph("Connections made", "To NATS, PostgreSQL and Redis, a second; many are a sign of trouble.", "ops", (f"sum by (job) (rate(adledger_pg_connects_total{RATE}))", "PostgreSQL {{job}}"), (f"sum by (job) (rate(adledger_redis_connects_total{RATE}))", "Redis {{job}}"), (f"sum(rate(adledger_nats_connects_total{RATE}))", "NATS"))],
+        ]),
+    ],
+}
+
+DASHBOARDS = [OVERVIEW, RELIABILITY, BUSINESS_BOARD, SERVICES]

@@ -1,0 +1,108 @@
+"""What can be said of dashboards and rules without a server: they are up to date, whole, and name metrics that exist."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BOARDS = sorted((ROOT / "grafana/dashboards").glob("*.json"))
+# Names that no metrics.def has: those of metrics_process.c.
+PROCESS = {"adledger_build_info", "adledger_service_ready", "adledger_log_lines_lost_total"}
+SUFFIX = re.compile(r"_(bucket|sum|count)$")
+
+
+def boards():
+    return [json.loads(path.read_text()) for path in BOARDS]
+
+
+def panels(board):
+    return [panel for panel in board["panels"] if panel["type"] != "row"]
+
+
+def expressions():
+    """Every PromQL text of dashboards and rules, with where it stands."""
+    for board in boards():
+        for panel in panels(board):
+            for target in panel["targets"]:
+                if "expr" in target:
+                    yield f"{board['title']}, {panel['title']}", target["expr"]
+    for path in (ROOT / "prometheus/rules").glob("*.yml"):
+        for block in re.findall(r"expr: >-\n((?:          .*\n)+)", path.read_text()):
+            yield path.name, block
+
+
+def told():
+    """name -> kind, of every row of a metrics.def."""
+    rows = {}
+    for path in [*ROOT.glob("services/*/metrics.def"), *ROOT.glob("shared/*/metrics.def")]:
+        rows |= {f"adledger_{name}": kind for kind, name in re.findall(r"^(COUNTER|GAUGE|HISTOGRAM)(?:_BY)?\((\w+),", path.read_text(), re.M)}
+    return rows
+
+
+def recorded():
+    return set(re.findall(r"record: (\S+)", (ROOT / "prometheus/rules/recording.yml").read_text()))
+
+
+def test_the_dashboards_are_what_the_descriptions_say():
+    done = subprocess.run([ROOT / "tools/dashboards", "--check"], text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_metric_that_is_asked_for_exists():
+    rows, rules = told(), recorded()
+    for where, text in expressions():
+        bare = re.sub(r'"[^"]*"', '""', text)
+        for name in re.findall(r"(?<![\w:])adledger[\w:]+", bare):
+            if ":" in name:
+                assert name in rules, f"{where}: no rule records {name}"
+                continue
+            kind = rows.get(SUFFIX.sub("", name)) if rows.get(SUFFIX.sub("", name)) == "HISTOGRAM" else rows.get(name)
+            assert kind or name in PROCESS, f"{where}: no metrics.def has {name}"
+            assert kind != "HISTOGRAM" or SUFFIX.search(name), f"{where}: {name} is a histogram, it has _bucket, _sum and _count"
+
+
+def test_every_recording_is_used():
+    text = "".join(expr for _, expr in expressions())
+    assert not {name for name in recorded() if name not in text}
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_a_dashboard_is_whole(path):
+    board = json.loads(path.read_text())
+    assert board["uid"] == path.stem and board["uid"].startswith("adledger-")
+    for panel in panels(board):
+        assert panel["title"] and len(panel["description"]) > 10 and panel["targets"], panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"] and "thresholds" in panel["fieldConfig"]["defaults"]
+        assert all(target.get("legendFormat") or target.get("rawSql") for target in panel["targets"]), panel["title"]
+    ids = [panel["id"] for panel in board["panels"]]
+    titles = [panel["title"] for panel in board["panels"]]
+    assert len(set(ids)) == len(ids) and len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_no_panel_lies_over_another(path):
+    taken = {}
+    for panel in json.loads(path.read_text())["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24, panel["title"]
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert (x, y) not in taken, f"{panel['title']} lies over {taken[(x, y)]}"
+                taken[(x, y)] = panel["title"]
+
+
+def test_datasources_of_panels_are_provisioned():
+    text = (ROOT / "grafana/provisioning/datasources/adledger.yaml").read_text()
+    sources = set(re.findall(r"uid: (\S+)\n    type: (\S+)", text))
+    used = {(panel["datasource"]["uid"], panel["datasource"]["type"]) for board in boards() for panel in panels(board)}
+    assert used == sources
+
+
+def test_units_are_in_the_names():
+    """A counter ends in _total; what is a time or a size says seconds or bytes."""
+    for name, kind in told().items():
+        assert (kind == "COUNTER") == name.endswith("_total"), name
+        assert not re.search(r"_(ms|us|millis\w*|minutes|kb|mb|kilobytes)(_total)?$", name), name
