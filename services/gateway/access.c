@@ -186,10 +186,15 @@ void access_publish(struct access_board *board, struct access **access)
     access_drop(&old);
 }
 
-/* Only the count of a published snapshot changes. */
-static atomic_int *references_of(const struct access *access)
+/* Only the count of a published snapshot changes, until the last reference is gone. */
+static struct access *writable(const struct access *access)
 {
-    return &((struct access *)(uintptr_t)access)->references;
+    union {
+        const struct access *shared;
+        struct access *owned;
+    } view = {.shared = access};
+
+    return view.owned;
 }
 
 void access_take(struct access_board *board, const struct access **held)
@@ -199,15 +204,15 @@ void access_take(struct access_board *board, const struct access **held)
     access_drop(held);
     (void)pthread_mutex_lock(&board->lock);
     *held = atomic_load(&board->newest);
-    (void)atomic_fetch_add(references_of(*held), 1);
+    (void)atomic_fetch_add(&writable(*held)->references, 1);
     (void)pthread_mutex_unlock(&board->lock);
 }
 
 void access_drop(const struct access **held)
 {
-    struct access *owned = (struct access *)(uintptr_t)*held;
+    struct access *owned = writable(*held);
 
     *held = NULL;
-    if (owned != NULL && atomic_fetch_sub(references_of(owned), 1) == 1)
+    if (owned != NULL && atomic_fetch_sub(&owned->references, 1) == 1)
         access_free(&owned);
 }

@@ -27,6 +27,17 @@ static void free_settings(struct settings *settings)
     config_free(settings_rows, settings);
 }
 
+static bool load(struct settings *settings, struct error *err)
+{
+    if (!config_load(settings_rows, settings, err) ||
+        !endpoints_resolve(&settings->endpoints, err) ||
+        !process_open("ingest", &settings->process, err))
+        return false;
+    for (size_t i = 0; i < settings->endpoints.note_count; i++)
+        log_warn("setting_ignored", "why=\"%s\"", settings->endpoints.notes[i]);
+    return true;
+}
+
 /* The one option that is ingest's own; config_command_line does the others. */
 static bool take_migrate(int *argc, char **argv)
 {
@@ -40,16 +51,18 @@ static bool take_migrate(int *argc, char **argv)
 }
 
 /* The leases are renewed here; the beat goes on only while every worker comes round. */
-static void run(struct leases *leases, const struct workers *workers, struct service *service,
+static void run(struct service *service, struct leases *leases, struct health *health,
                 int64_t ttl_ms)
 {
     size_t beat = service_add_beat(service, "workers");
     struct error err = {0};
 
+    health_show(service, health);
+    service_ready(service);
     while (service_running(service)) {
         int64_t now_ms = clock_now_ms();
 
-        if (workers_turned_since(workers, now_ms - SERVICE_LIVENESS_MS))
+        if (workers_turned_since(health->workers, now_ms - SERVICE_LIVENESS_MS))
             service_beat(service, beat, now_ms);
         if (leases_step(leases, now_ms, &err)) {
             service_resume(service);
@@ -58,6 +71,7 @@ static void run(struct leases *leases, const struct workers *workers, struct ser
             service_pause(service, &err);
         }
     }
+    health_hide(service);
 }
 
 int main(int argc, char **argv)
@@ -69,12 +83,8 @@ int main(int argc, char **argv)
 
     if (!config_command_line(argc, argv, "ingest", settings_rows, &settings, &status))
         return status;
-    if (!config_load(settings_rows, &settings, &err) ||
-        !endpoints_resolve(&settings.endpoints, &err) ||
-        !process_open("ingest", &settings.process, &err))
+    if (!load(&settings, &err))
         return service_fail(&err);
-    for (size_t i = 0; i < settings.endpoints.note_count; i++)
-        log_warn("setting_ignored", "why=\"%s\"", settings.endpoints.notes[i]);
     if (is_migrate)
         return startup_migrate(&settings, &err) ? EXIT_SUCCESS : service_fail(&err);
 
@@ -122,10 +132,7 @@ int main(int argc, char **argv)
         return service_fail(&err);
 
     struct health health = {.bus = bus, .workers = workers};
-    health_show(service, &health);
-    service_ready(service);
-    run(leases, workers, service, settings.lease_ttl_ms);
-    health_hide(service);
+    run(service, leases, &health, settings.lease_ttl_ms);
     log_info("service_drained", "name=ingest");
     return EXIT_SUCCESS;
 }
