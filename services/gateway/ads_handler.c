@@ -7,6 +7,7 @@
 #include "catalogue.h"
 #include "gateway.h"
 #include "http/query_string.h"
+#include "http/request.h"
 #include "http/respond.h"
 
 #include <inttypes.h>
@@ -127,9 +128,9 @@ static bool parse_page(h2o_req_t *req, int64_t *limit, char cursor[EVENT_AD_ID_M
     struct query_string query;
     struct faults faults = {0};
     const char *after = NULL;
-    size_t at = req->query_at == SIZE_MAX ? req->path.len : req->query_at + 1;
+    const h2o_iovec_t text = request_query(req);
 
-    if (query_string_parse(&query, names, req->path.base + at, req->path.len - at, &faults)) {
+    if (query_string_parse(&query, names, text.base, text.len, &faults)) {
         (void)query_string_int(&query, "limit", 1, LIMIT_MAX, limit, &faults);
         after = query_string_find(&query, "cursor");
         if (after != NULL && !event_ad_id_is_valid(after, strlen(after)))

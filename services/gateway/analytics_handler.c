@@ -4,6 +4,7 @@
 #include "board.h"
 #include "catalogue.h"
 #include "gateway.h"
+#include "http/request.h"
 #include "http/respond.h"
 #include "query.h"
 
@@ -13,11 +14,11 @@ bool analytics_parse(h2o_req_t *req, struct query_spec *out)
 {
     struct gateway_thread *thread = gateway_thread_of(req);
     const struct catalogue_snapshot *catalogue = thread->catalogue;
-    size_t at = req->query_at == SIZE_MAX ? req->path.len : req->query_at + 1;
+    const h2o_iovec_t text = request_query(req);
     struct faults faults = {0};
 
     query_set_clocks(thread->query, thread->server->now_ms, thread->server->at_ms);
-    if (!query_spec_parse(req->path.base + at, req->path.len - at, out, &faults)) {
+    if (!query_spec_parse(text.base, text.len, out, &faults)) {
         respond_faults(req, &faults, 0);
         return false;
     }

@@ -8,6 +8,7 @@
 #include "base/time_text.h"
 #include "gateway.h"
 #include "http/query_string.h"
+#include "http/request.h"
 #include "http/respond.h"
 #include "inquiry.h"
 
@@ -25,31 +26,20 @@ static bool reckon(struct inquiry *inquiry, struct pg *pg, struct error *err);
 
 static const struct inquiry_kind kind = {.read = reckon};
 
-/* Not given: out stays as it is. */
-static void parse_instant(const struct query_string *query, const char *name, int64_t *out_at_ms,
-                          struct faults *faults)
-{
-    const char *text = query_string_find(query, name);
-
-    if (text != NULL && (!time_text_parse(text, strlen(text), out_at_ms) || *out_at_ms < 0 ||
-                         *out_at_ms > EVENT_AT_MS_MAX))
-        fault_add(faults, FAULT_INVALID_PARAMETER, name, "must be an RFC 3339 instant");
-}
-
 static bool parse_span(h2o_req_t *req, int64_t *out_from_ms, int64_t *out_to_ms,
                        struct faults *faults)
 {
     static const char *const names[] = {"from", "to", NULL};
     struct query_string query;
-    size_t at = req->query_at == SIZE_MAX ? req->path.len : req->query_at + 1;
+    const h2o_iovec_t text = request_query(req);
     int64_t to_ms = server_thread_of(req)->at_ms;
     int64_t from_ms = 0;
 
-    if (!query_string_parse(&query, names, req->path.base + at, req->path.len - at, faults))
+    if (!query_string_parse(&query, names, text.base, text.len, faults))
         return false;
-    parse_instant(&query, "to", &to_ms, faults);
+    (void)query_string_instant(&query, "to", &to_ms, faults);
     from_ms = to_ms - SPAN_DEFAULT_MS;
-    parse_instant(&query, "from", &from_ms, faults);
+    (void)query_string_instant(&query, "from", &from_ms, faults);
     if (faults->count > 0)
         return false;
     *out_from_ms = from_ms < 0 ? 0 : from_ms - from_ms % AUDIT_MINUTE_MS;

@@ -9,6 +9,7 @@
 #include "event/codec.h"
 #include "event/event_id.h"
 #include "http/query_string.h"
+#include "http/request.h"
 #include "http/respond.h"
 #include "inquiry.h"
 #include "letter.h"
@@ -19,14 +20,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, NUMBER_SIZE = 24, CODE_SIZE = 32 };
+enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, NUMBER_SIZE = 24, STATE_SIZE = 16 };
 
 struct dlq {
     struct inquiry inquiry; /* first: inquiry.h casts */
     int64_t id;
     int64_t limit, cursor, partition; /* cursor, partition -1: not given */
-    char code[CODE_SIZE];             /* "": any */
-    char state[CODE_SIZE];            /* "": any */
+    char code[LETTER_CODE_SIZE];      /* "": any */
+    char state[STATE_SIZE];           /* "": any */
 };
 
 #define RECEIVED_AT SQL_INSTANT("received_at")
@@ -76,14 +77,6 @@ static struct dlq *of(struct inquiry *inquiry)
     return H2O_STRUCT_FROM_MEMBER(struct dlq, inquiry, inquiry);
 }
 
-static bool is_code(const char *text)
-{
-    size_t size = strlen(text);
-
-    return size > 0 && size < CODE_SIZE &&
-           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == size;
-}
-
 static void parse_filters(const struct query_string *query, struct dlq *out, struct faults *faults)
 {
     const char *code = query_string_find(query, "code");
@@ -92,7 +85,7 @@ static void parse_filters(const struct query_string *query, struct dlq *out, str
     (void)query_string_int(query, "limit", 1, LIMIT_MAX, &out->limit, faults);
     (void)query_string_int(query, "cursor", 1, INT64_MAX, &out->cursor, faults);
     (void)query_string_int(query, "partition", 0, INT32_MAX, &out->partition, faults);
-    if (code != NULL && !is_code(code))
+    if (code != NULL && !letter_code_is_valid(code, strlen(code)))
         fault_add(faults, FAULT_INVALID_PARAMETER, "code", "must be a code of dead letters");
     else if (code != NULL)
         (void)snprintf(out->code, sizeof(out->code), "%s", code);
@@ -108,11 +101,11 @@ void dlq_list(h2o_req_t *req, const struct route_match *match)
     struct query_string query;
     struct faults faults = {0};
     struct dlq asked = {.limit = LIMIT_DEFAULT, .cursor = -1, .partition = -1};
-    size_t at = req->query_at == SIZE_MAX ? req->path.len : req->query_at + 1;
+    const h2o_iovec_t text = request_query(req);
     struct inquiry *inquiry = NULL;
 
     (void)match;
-    if (query_string_parse(&query, names, req->path.base + at, req->path.len - at, &faults))
+    if (query_string_parse(&query, names, text.base, text.len, &faults))
         parse_filters(&query, &asked, &faults);
     if (faults.count > 0) {
         respond_faults(req, &faults, 0);

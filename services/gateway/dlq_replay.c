@@ -27,7 +27,6 @@ enum {
     LETTERS_MAX = 1000, /* of one replay */
     LANES_MAX = 64,     /* as many as there may be partitions */
     NUMBER_SIZE = 24,
-    CODE_SIZE = 32,
     OID_BYTEA = 17,
     OID_INT8 = 20,
 };
@@ -42,7 +41,7 @@ struct replay {
     struct inquiry inquiry; /* first: inquiry.h casts */
     int64_t ids[LETTERS_MAX];
     size_t id_count;
-    char code[CODE_SIZE]; /* instead of ids; "": ids */
+    char code[LETTER_CODE_SIZE]; /* instead of ids; "": ids */
     int64_t limit;
     bool is_again;
     /* the pool's thread's */
@@ -103,7 +102,7 @@ static void take_code(const json_t *code, const json_t *limit, struct replay *ou
 {
     size_t size = json_is_string(code) ? json_string_length(code) : 0;
 
-    if (size == 0 || size >= CODE_SIZE)
+    if (!json_is_string(code) || !letter_code_is_valid(json_string_value(code), size))
         fault_add(faults, FAULT_INVALID_TYPE, "code", "must be a code of dead letters");
     else
         memcpy(out->code, json_string_value(code), size + 1);
@@ -137,13 +136,18 @@ static void take_members(const json_t *root, struct replay *out, struct faults *
 
 static void parse(h2o_req_t *req, struct replay *out, struct faults *faults)
 {
-    json_t *root = json_loadb(req->entity.base == NULL ? "" : req->entity.base, req->entity.len,
-                              JSON_REJECT_DUPLICATES, NULL);
+    const h2o_iovec_t body =
+        req->entity.base == NULL ? h2o_iovec_init(H2O_STRLIT("")) : req->entity;
+    json_t *root = NULL;
 
+    /* The rules of every other body: no key twice, and no deeper than they. */
+    if (decode_depth(body.base, body.len) <= DECODE_DEPTH_MAX)
+        root = json_loadb(body.base, body.len, JSON_REJECT_DUPLICATES, NULL);
     if (json_is_object(root))
         take_members(root, out, faults);
     else
-        fault_add(faults, FAULT_INVALID_JSON, "", "the body must be a JSON object");
+        fault_add(faults, FAULT_INVALID_JSON, "",
+                  "the body must be a JSON object of at most %d levels", DECODE_DEPTH_MAX);
     json_decref(root);
 }
 

@@ -18,17 +18,17 @@ static struct event_ip peer_address(h2o_req_t *req)
     return client_address_of_socket((const struct sockaddr *)&address, size);
 }
 
-/* All X-Forwarded-For lines as one, in their order. */
-static h2o_iovec_t join_forwarded(h2o_req_t *req)
+/* All lines of a header as one, in their order, as HTTP means them; len 0: there is none. */
+static h2o_iovec_t join_lines(h2o_req_t *req, const char *name, size_t size)
 {
-    const h2o_token_t *token = H2O_TOKEN_X_FORWARDED_FOR;
+    const h2o_headers_t *headers = &req->headers;
     h2o_iovec_t all = {NULL, 0};
 
-    for (ssize_t i = -1; (i = h2o_find_header(&req->headers, token, i)) != -1;) {
-        h2o_iovec_t line = req->headers.entries[i].value;
+    for (ssize_t i = -1; (i = h2o_find_header_by_str(headers, name, size, i)) != -1;) {
+        h2o_iovec_t line = headers->entries[i].value;
 
-        all = all.len == 0 ? line
-                           : h2o_concat(&req->pool, all, h2o_iovec_init(H2O_STRLIT(",")), line);
+        all = all.base == NULL ? line
+                               : h2o_concat(&req->pool, all, h2o_iovec_init(H2O_STRLIT(",")), line);
     }
     return all;
 }
@@ -41,20 +41,13 @@ struct event_ip intake_client_address(h2o_req_t *req)
 
     if (proxies->count == 0)
         return peer;
-    forwarded = join_forwarded(req);
+    forwarded = join_lines(req, H2O_STRLIT("x-forwarded-for"));
     return client_address_find(proxies, &peer, forwarded.base, forwarded.len);
-}
-
-static h2o_iovec_t find_header(const h2o_req_t *req, const char *name, size_t size_bytes)
-{
-    ssize_t i = h2o_find_header_by_str(&req->headers, name, size_bytes, -1);
-
-    return i == -1 ? (h2o_iovec_t){NULL, 0} : req->headers.entries[i].value;
 }
 
 void intake_context(h2o_req_t *req, enum event_type type, struct decode_context *out)
 {
-    h2o_iovec_t key = find_header(req, H2O_STRLIT("idempotency-key"));
+    h2o_iovec_t key = join_lines(req, H2O_STRLIT("idempotency-key"));
 
     *out = (struct decode_context){
         .received_at_ms = server_thread_of(req)->at_ms,

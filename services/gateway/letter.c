@@ -36,6 +36,18 @@ bool letter_read(const uint8_t *bytes, size_t size_bytes, codec_each_fn each, vo
     return codec_read_batch(batch, header_size + size_bytes, &header, each, ctx, err);
 }
 
+bool letter_code_is_valid(const char *text, size_t size_bytes)
+{
+    for (size_t i = 0; i < size_bytes; i++) {
+        char c = text[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+        if (!is_letter && (c < '0' || c > '9') && c != '_')
+            return false;
+    }
+    return size_bytes > 0 && size_bytes < LETTER_CODE_SIZE;
+}
+
 bool letter_id_parse(const char *text, size_t size_bytes, int64_t *out_id)
 {
     int64_t id = 0;

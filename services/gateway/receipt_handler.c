@@ -15,6 +15,7 @@
 #include "event/event_id.h"
 #include "gateway.h"
 #include "http/query_string.h"
+#include "http/request.h"
 #include "http/respond.h"
 #include "inquiry.h"
 #include "query.h"
@@ -93,22 +94,17 @@ static bool resolve_id(h2o_req_t *req, uint8_t id[EVENT_ID_SIZE], struct faults 
 {
     static const char *const names[] = {"timestamp", NULL};
     struct query_string query;
-    size_t at = req->query_at == SIZE_MAX ? req->path.len : req->query_at + 1;
-    const char *timestamp = NULL;
+    const h2o_iovec_t text = request_query(req);
     int64_t at_ms = 0;
     int version = event_id_version(id);
 
-    if (!query_string_parse(&query, names, req->path.base + at, req->path.len - at, faults))
+    if (!query_string_parse(&query, names, text.base, text.len, faults))
         return false;
-    timestamp = query_string_find(&query, "timestamp");
-    if (timestamp != NULL && (!time_text_parse(timestamp, strlen(timestamp), &at_ms) || at_ms < 0 ||
-                              at_ms > EVENT_AT_MS_MAX)) {
-        fault_add(faults, FAULT_INVALID_PARAMETER, "timestamp", "must be an RFC 3339 instant");
+    if (!query_string_instant(&query, "timestamp", &at_ms, faults))
         return false;
-    }
     if (version == 7 || version == 8)
         return true;
-    if (timestamp == NULL) {
+    if (query_string_find(&query, "timestamp") == NULL) {
         fault_add(faults, FAULT_INVALID_PARAMETER, "timestamp",
                   "this id carries no time: give the timestamp that was sent with it");
         return false;

@@ -32,6 +32,10 @@ struct decoded {
     char client_id[EVENT_ID_TEXT_SIZE]; /* to echo: the client's own text, or the one we made */
 };
 
+/* How deep a JSON text nests. Of what is no JSON the count means nothing; but that is refused in
+ * any case. For the bodies of other routes than the decoder's, which keep DECODE_DEPTH_MAX too. */
+int decode_depth(const char *text, size_t size_bytes);
+
 struct decoder;
 struct decoder *decoder_new(void); /* NULL: no memory */
 void decoder_free(struct decoder **decoder);

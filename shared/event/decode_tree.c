@@ -49,9 +49,8 @@ void tree_free(struct tree_parser *parser)
 
 /* ---- parsing ---- */
 
-/* jansson's own limit of depth is fixed at 2048. On text that is no JSON the count means nothing,
- * but then the text is refused in any case. */
-static int measure_depth(const char *text, size_t size_bytes)
+/* jansson's own limit of depth is fixed at 2048. */
+int decode_depth(const char *text, size_t size_bytes)
 {
     int depth = 0;
     int deepest = 0;
@@ -127,7 +126,7 @@ static bool is_within_limits(const char *text, size_t size_bytes, int depth_max,
         fault_add(faults, FAULT_TOO_LARGE, "", "An event may have %d bytes.", DECODE_EVENT_MAX);
         return false;
     }
-    if (measure_depth(text, size_bytes) > depth_max) {
+    if (decode_depth(text, size_bytes) > depth_max) {
         fault_add(faults, FAULT_INVALID_JSON, "", "It is nested deeper than %d levels.",
                   DECODE_DEPTH_MAX);
         return false;

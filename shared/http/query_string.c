@@ -1,6 +1,7 @@
 #include "http/query_string.h"
 
 #include "base/text.h"
+#include "base/time_text.h"
 #include <assert.h>
 #include <string.h>
 
@@ -175,5 +176,22 @@ bool query_string_int(const struct query_string *self, const char *name, int64_t
         return false;
     }
     *out_value = value;
+    return true;
+}
+
+bool query_string_instant(const struct query_string *self, const char *name, int64_t *out_at_ms,
+                          struct faults *faults)
+{
+    const char *text = query_string_find(self, name);
+    int64_t at_ms = 0;
+
+    if (text == NULL)
+        return true;
+    if (!time_text_parse(text, strlen(text), &at_ms) || at_ms < 0 || at_ms > EVENT_AT_MS_MAX) {
+        fault_add(faults, FAULT_INVALID_PARAMETER, name,
+                  "%s must be an RFC 3339 instant with its offset", name);
+        return false;
+    }
+    *out_at_ms = at_ms;
     return true;
 }

@@ -36,5 +36,10 @@ const char *query_string_find(const struct query_string *self, const char *name)
 bool query_string_int(const struct query_string *self, const char *name, int64_t min, int64_t max,
                       int64_t *out_value, struct faults *faults);
 
+/* An RFC 3339 instant of the years 1970 to 9999, in Unix ms. Not given: out_at_ms stays as it is.
+ */
+bool query_string_instant(const struct query_string *self, const char *name, int64_t *out_at_ms,
+                          struct faults *faults);
+
 /* %XX becomes its byte; out has room for size_bytes. False: a broken escape or a NUL. */
 bool query_string_decode(const char *text, size_t size_bytes, char *out, size_t *out_size_bytes);

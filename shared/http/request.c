@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
 enum { ID_PREFIX_DIGITS = 12, ID_COUNTER_DIGITS = 12 };
@@ -19,6 +20,7 @@ static _Thread_local struct id_source ids;
 
 static void read_headers(struct request *self, const h2o_headers_t *headers);
 static bool is_id(const char *text, size_t size_bytes);
+static bool is_word(h2o_iovec_t value, const char *word);
 static h2o_iovec_t make_id(h2o_mem_pool_t *pool);
 
 struct request *request_new(h2o_req_t *req, int64_t now_us)
@@ -48,6 +50,35 @@ struct request *request_of(h2o_req_t *req)
     return NULL;
 }
 
+bool request_has_type(const struct request *request, const char *type)
+{
+    return is_word(request->content_type, type);
+}
+
+h2o_iovec_t request_query(const h2o_req_t *req)
+{
+    const size_t at = req->query_at == SIZE_MAX ? req->path.len : req->query_at + 1;
+
+    return h2o_iovec_init(req->path.base + at, req->path.len - at);
+}
+
+static bool is_word(h2o_iovec_t value, const char *word)
+{
+    return value.len == strlen(word) && strncasecmp(value.base, word, value.len) == 0;
+}
+
+/* The type without its parameters: "application/json; charset=utf-8". */
+static h2o_iovec_t media_type(h2o_iovec_t value)
+{
+    const char *semicolon = value.len == 0 ? NULL : memchr(value.base, ';', value.len);
+
+    if (semicolon != NULL)
+        value.len = (size_t)(semicolon - value.base);
+    while (value.len > 0 && (value.base[value.len - 1] == ' ' || value.base[value.len - 1] == '\t'))
+        value.len--;
+    return value;
+}
+
 static bool is_named(const h2o_header_t *header, const char *name, size_t size_bytes)
 {
     return header->name->len == size_bytes && memcmp(header->name->base, name, size_bytes) == 0;
@@ -60,9 +91,9 @@ static void read_headers(struct request *self, const h2o_headers_t *headers)
         const h2o_header_t *header = &headers->entries[i];
 
         if (header->name == &H2O_TOKEN_CONTENT_TYPE->buf)
-            self->content_type = header->value;
+            self->content_type = media_type(header->value);
         else if (header->name == &H2O_TOKEN_CONTENT_ENCODING->buf)
-            self->content_encoding = header->value;
+            self->is_encoded |= header->value.len > 0 && !is_word(header->value, "identity");
         else if (is_named(header, H2O_STRLIT("origin")))
             self->origin = header->value;
         else if (is_named(header, H2O_STRLIT("x-request-id")) &&

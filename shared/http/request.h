@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define REQUEST_NDJSON "application/x-ndjson"
+
 enum { REQUEST_ID_MAX = 64 };
 
 struct request {
@@ -20,7 +22,8 @@ struct request {
     int64_t started_us;       /* monotonic; the body had been read by then */
     h2o_iovec_t id;           /* X-Request-Id: 1 to REQUEST_ID_MAX of [A-Za-z0-9._-] */
     h2o_iovec_t origin;       /* the Origin header; len 0: none */
-    h2o_iovec_t content_type, content_encoding; /* len 0: none */
+    h2o_iovec_t content_type; /* without its parameters; len 0: none */
+    bool is_encoded;          /* Content-Encoding names something else than identity */
     bool is_head;
     const void *caller; /* the server's owner's: what on_admit has learned; NULL: nothing */
 };
@@ -30,3 +33,9 @@ struct request *request_new(h2o_req_t *req, int64_t now_us);
 
 /* NULL: h2o refused the request before it came to a handler. */
 struct request *request_of(h2o_req_t *req);
+
+/* Content-Type without its parameters, in any case. */
+bool request_has_type(const struct request *request, const char *type);
+
+/* What follows the "?"; empty when there is none. */
+h2o_iovec_t request_query(const h2o_req_t *req);

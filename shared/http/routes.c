@@ -19,12 +19,10 @@
 #include "http/server.h"
 #include "runtime/clock.h"
 #include <string.h>
-#include <strings.h>
 
 #define ALLOWED_HEADERS                                                                            \
     "Content-Type, Authorization, X-API-Key, Idempotency-Key, If-Match, X-Request-Id"
-#define TYPES_JSON  "application/json, text/plain, application/x-www-form-urlencoded"
-#define TYPE_NDJSON "application/x-ndjson"
+#define TYPES_JSON "application/json, text/plain, application/x-www-form-urlencoded"
 
 /* The path of a request that meets none: counted in the metrics' last row. */
 #define NO_PATH SIZE_MAX
@@ -166,33 +164,15 @@ static bool decode_params(h2o_req_t *req, const h2o_iovec_t *segments, struct ro
     return true;
 }
 
-/* The type without its parameters: "application/json; charset=utf-8". */
-static h2o_iovec_t media_type(h2o_iovec_t value)
+static bool is_type_accepted(const struct request *request, unsigned flags)
 {
-    const char *semicolon = value.len == 0 ? NULL : memchr(value.base, ';', value.len);
-
-    if (semicolon != NULL)
-        value.len = (size_t)(semicolon - value.base);
-    while (value.len > 0 && (value.base[value.len - 1] == ' ' || value.base[value.len - 1] == '\t'))
-        value.len--;
-    return value;
-}
-
-static bool is_type(h2o_iovec_t value, const char *type)
-{
-    return value.len == strlen(type) && strncasecmp(value.base, type, value.len) == 0;
-}
-
-static bool is_type_accepted(h2o_iovec_t value, unsigned flags)
-{
-    const h2o_iovec_t type = media_type(value);
-
-    if ((flags & (ROUTE_BODY_JSON | ROUTE_BODY_NDJSON)) == 0 || type.len == 0)
+    if ((flags & (ROUTE_BODY_JSON | ROUTE_BODY_NDJSON)) == 0 || request->content_type.len == 0)
         return true;
-    if ((flags & ROUTE_BODY_NDJSON) != 0 && is_type(type, TYPE_NDJSON))
+    if ((flags & ROUTE_BODY_NDJSON) != 0 && request_has_type(request, REQUEST_NDJSON))
         return true;
-    return is_type(type, "application/json") || is_type(type, "text/plain") ||
-           is_type(type, "application/x-www-form-urlencoded");
+    return request_has_type(request, "application/json") ||
+           request_has_type(request, "text/plain") ||
+           request_has_type(request, "application/x-www-form-urlencoded");
 }
 
 static bool check_body(h2o_req_t *req, const struct request *request)
@@ -207,15 +187,15 @@ static bool check_body(h2o_req_t *req, const struct request *request)
                       route->body_max_bytes);
         return false;
     }
-    if (request->content_encoding.len > 0 && !is_type(request->content_encoding, "identity")) {
+    if (request->is_encoded) {
         h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("accept-encoding"), 0, NULL,
                               H2O_STRLIT("identity"));
         respond_fault(req, FAULT_UNSUPPORTED_MEDIA_TYPE, "", "compressed bodies are not taken");
         return false;
     }
-    if (!is_type_accepted(request->content_type, route->flags)) {
+    if (!is_type_accepted(request, route->flags)) {
         const char *types =
-            (route->flags & ROUTE_BODY_NDJSON) != 0 ? TYPES_JSON ", " TYPE_NDJSON : TYPES_JSON;
+            (route->flags & ROUTE_BODY_NDJSON) != 0 ? TYPES_JSON ", " REQUEST_NDJSON : TYPES_JSON;
 
         h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("accept-post"), 0, NULL,
                               types, strlen(types));

@@ -72,6 +72,20 @@ TEST(a_replays_batch_promises_nothing)
     assert_string_equal(found.ad_id, "ad-001");
 }
 
+TEST(a_code_is_letters_digits_and_underscores)
+{
+    const char longest[LETTER_CODE_SIZE + 1] = "abcdefghijklmnopqrstuvwxyzABCDE_";
+
+    assert_true(letter_code_is_valid("unknown_ad", 10));
+    assert_true(letter_code_is_valid("22P02", 5));
+    assert_true(letter_code_is_valid(longest, LETTER_CODE_SIZE - 1));
+    assert_false(letter_code_is_valid(longest, LETTER_CODE_SIZE));
+    assert_false(letter_code_is_valid("", 0));
+    assert_false(letter_code_is_valid("a b", 3));
+    assert_false(letter_code_is_valid("a\0b", 3));
+    assert_false(letter_code_is_valid("\xc3\xa9", 2));
+}
+
 TEST(an_id_is_decimal_digits_alone)
 {
     int64_t id = 0;
@@ -87,4 +101,4 @@ TEST(an_id_is_decimal_digits_alone)
 
 TESTS(RUN(a_letter_is_read_as_the_event_that_it_was),
       RUN(bytes_that_are_no_event_are_no_letter_of_one), RUN(a_replays_batch_promises_nothing),
-      RUN(an_id_is_decimal_digits_alone))
+      RUN(a_code_is_letters_digits_and_underscores), RUN(an_id_is_decimal_digits_alone))

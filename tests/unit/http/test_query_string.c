@@ -110,5 +110,38 @@ TEST(reads_whole_numbers_within_their_bounds)
     }
 }
 
+TEST(reads_instants_with_their_offset)
+{
+    static const struct {
+        const char *text;
+        bool is_good;
+        int64_t value;
+    } rows[] = {
+        {"timezone=1970-01-01T00:00:01Z", true, 1000},
+        {"timezone=1970-01-01T05:30:01%2B05:30", true, 1000},
+        {"ad_id=1", true, 60},
+        {"timezone=", false, 0},
+        {"timezone=1", false, 0},
+        {"timezone=1970-01-01", false, 0},
+        {"timezone=1969-12-31T23:59:59Z", false, 0},
+        {"timezone=1970-01-01T00:00:01Zx", false, 0},
+    };
+    struct query_string query;
+    struct faults faults;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int64_t at_ms = 60;
+
+        assert_true(parse(&query, rows[i].text, &faults));
+        assert_int_equal(rows[i].is_good,
+                         query_string_instant(&query, "timezone", &at_ms, &faults));
+        if (rows[i].is_good)
+            assert_int_equal(rows[i].value, at_ms);
+        else
+            assert_int_equal(FAULT_INVALID_PARAMETER, faults.rows[0].code);
+    }
+}
+
 TESTS(RUN(finds_decoded_values_by_name), RUN(refuses_what_is_ambiguous_or_broken),
-      RUN(refuses_a_value_that_does_not_fit), RUN(reads_whole_numbers_within_their_bounds))
+      RUN(refuses_a_value_that_does_not_fit), RUN(reads_whole_numbers_within_their_bounds),
+      RUN(reads_instants_with_their_offset))
