@@ -14,7 +14,9 @@
 #include "batcher.h"
 #include "collector.h"
 #include "gateway.h"
+#include "http/request.h"
 #include "http/respond.h"
+#include "id_set.h"
 #include "intake.h"
 #include "metrics.h"
 #include "socket_hold.h"
@@ -41,6 +43,7 @@ struct bulk {
     struct socket_hold hold;
     bool is_recorded; /* false: only validated */
     size_t count, count_max, waiting;
+    struct id_set *ids;         /* of the events that were admitted; in the request's pool */
     struct bulk_event events[]; /* [count_max] */
 };
 
@@ -64,19 +67,6 @@ void events_validate(h2o_req_t *req, const struct route_match *match)
     collect(req, false);
 }
 
-static bool is_ndjson(const h2o_req_t *req)
-{
-    static const char type[] = "application/x-ndjson";
-    ssize_t i = h2o_find_header(&req->headers, H2O_TOKEN_CONTENT_TYPE, -1);
-    h2o_iovec_t value;
-
-    if (i == -1)
-        return false;
-    value = req->headers.entries[i].value;
-    return value.len >= sizeof(type) - 1 &&
-           h2o_lcstris(value.base, sizeof(type) - 1, type, sizeof(type) - 1);
-}
-
 static struct bulk *new_bulk(h2o_req_t *req, bool is_recorded)
 {
     /* No event takes less than two bytes of the body. */
@@ -86,6 +76,7 @@ static struct bulk *new_bulk(h2o_req_t *req, bool is_recorded)
     struct bulk *bulk = h2o_mem_alloc_shared(&req->pool, size, on_dispose);
 
     *bulk = (struct bulk){.req = req, .is_recorded = is_recorded, .count_max = count_max};
+    bulk->ids = id_set_init(h2o_mem_alloc_pool(&req->pool, id_set_size(count_max)), count_max);
     return bulk;
 }
 
@@ -99,7 +90,8 @@ static void collect(h2o_req_t *req, bool is_recorded)
     context.idempotency_key = NULL; /* a key names one event, not a list */
     context.idempotency_key_size = 0;
     if (!decode_batch(gateway_thread_of(req)->decoder, req->entity.base, req->entity.len,
-                      is_ndjson(req), EVENTS_MAX, &context, &faults, on_event, bulk)) {
+                      request_has_type(request_of(req), REQUEST_NDJSON), EVENTS_MAX, &context,
+                      &faults, on_event, bulk)) {
         gateway_count_by(GATEWAY_events_rejected_total, faults.rows[0].code, 1);
         respond_faults(req, &faults, 0);
         return;
@@ -130,7 +122,9 @@ static void on_event(void *ctx, size_t index, const struct decoded *decoded,
     recorded = decoded->event;
     if (!intake_admit(bulk->req, &recorded, &event->code))
         return;
-    if (bulk->is_recorded)
+    if (!id_set_add(bulk->ids, &recorded))
+        event->code = FAULT_ID_REUSE;
+    else if (bulk->is_recorded)
         record(bulk, event, &recorded);
     else
         event->is_accepted = true;
