@@ -50,13 +50,27 @@ class Connection:
         """Sends raw bytes and reads one answer; connects when needed."""
         try:
             if self.socket is None:
-                self.socket = socket.create_connection(self.address, self.timeout)
-                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._connect()
             self.socket.sendall(raw)
             return self._read(is_head)
         except (OSError, ValueError) as error:
             self.close()
             raise Closed(str(error)) from error
+
+    def send_many(self, requests):
+        """Sends raw requests in one write and reads their answers, which come in the same order. No HEAD among them."""
+        try:
+            if self.socket is None:
+                self._connect()
+            self.socket.sendall(b"".join(requests))
+            return [self._read(False) for _ in requests]
+        except (OSError, ValueError) as error:
+            self.close()
+            raise Closed(str(error)) from error
+
+    def _connect(self):
+        self.socket = socket.create_connection(self.address, self.timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _more(self):
         chunk = self.socket.recv(65536)
