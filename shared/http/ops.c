@@ -16,6 +16,7 @@ enum {
     COMPONENTS_MAX = 32,
     ANSWER_MAX_BYTES = 64 * 1024,
     OPS_CONNECTIONS_MAX = 256,
+    OPS_BODY_MAX_BYTES = 4 * 1024, /* nobody's; it is read, so that the connection goes on */
     OPS_REQUEST_TIMEOUT_MS = 10 * 1000,
     OPS_IDLE_TIMEOUT_MS = 60 * 1000,
     OPS_DRAIN_MS = 1000,
@@ -36,6 +37,7 @@ struct server *ops_open(struct service *service, const char *host, int port, str
         .port = port,
         .threads = 1,
         .connections_max = OPS_CONNECTIONS_MAX,
+        .body_max_bytes = OPS_BODY_MAX_BYTES,
         .request_timeout_ms = OPS_REQUEST_TIMEOUT_MS,
         .idle_timeout_ms = OPS_IDLE_TIMEOUT_MS,
         .drain_ms = OPS_DRAIN_MS,

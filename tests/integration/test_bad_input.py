@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass
 
 import pytest
+from keepalive import Connection
 from product import uuid7, wait_until
 
 KIB = 1 << 10
@@ -33,6 +34,7 @@ class Route:
         return f"{self.method} {self.path}"
 
 
+OPS = ["/health", "/health/live", "/livez", "/health/ready", "/readyz", "/metrics", "/info"]
 SOMEBODY = "01a1fdf0-ef50-7433-a4ea-5d2fc2c1d3fa"  # an id that nothing has
 
 ROUTES = [
@@ -53,7 +55,7 @@ ROUTES = [
     Route("DELETE", "/api/v1/dlq/{id}", is_guarded=True, sample="/api/v1/dlq/1"),
     Route("GET", "/ads"),
     Route("GET", "/ads/analytics", query="analytics"),
-    *(Route("GET", path) for path in ("/health", "/health/live", "/livez", "/health/ready", "/readyz", "/metrics", "/info")),
+    *(Route("GET", path) for path in OPS),
 ]
 EVENT_ROUTES = [route for route in ROUTES if route.body == "event"]
 BATCH_ROUTES = [route for route in ROUTES if route.body == "events"]
@@ -527,6 +529,23 @@ def test_head_is_get_without_a_body(product, route):
 def test_a_body_that_nobody_asked_for_is_read_and_ignored(product, route):
     bare, with_body = ask(product, route.method, route.address()), ask(product, route.method, route.address(), b'{"ad_id":"ad-001"}' * 100)
     assert with_body.status == bare.status
+
+
+@pytest.mark.parametrize("service", ["ingest", "analytics"])
+def test_the_readers_answer_their_monitors_alike(product, service):
+    connection = Connection(product.stack.url(service))
+    paths = [each.removeprefix("GET ") for each in connection.request("GET", "/info").json()["routes"]]
+    assert sorted(paths) == sorted(route.path for route in ROUTES if route.path in OPS)
+    for path in paths:
+        got = connection.request("GET", path, b"x" * 1000)
+        assert got.status == connection.request("GET", path).status == connection.request("HEAD", path).status == 200
+        assert connection.request("OPTIONS", path).headers["allow"] == "GET, HEAD, OPTIONS"
+        for method in ("POST", "DELETE", "PROPFIND"):
+            assert_problem(connection.request(method, path, b"x" * 1000), 405, "method_not_allowed", path)
+    for path in ("/nothing", "/api/v1/ads", "/%zz", "/health/x"):
+        assert_problem(connection.request("GET", path), 404, "not_found", path)
+    assert connection.socket is not None
+    assert_problem(connection.request("POST", "/health", b"x" * 5000), 413, "too_large")
 
 
 # ---- addresses ------------------------------------------------------------------------------------------
