@@ -36,7 +36,7 @@ class Cluster:
     def start(self):
         for name in NAMES:
             self.start_one(name)
-        wait_until("the cluster has a leader", lambda: any(self.healthy(name) for name in NAMES), 30)
+        wait_until("the cluster is whole", lambda: all(self.healthy(name) for name in NAMES), 30)
 
     def start_one(self, name):
         ports, store = self.ports[name], self.stack.dir / name
