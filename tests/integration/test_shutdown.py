@@ -18,7 +18,10 @@ FROZEN = [names for many in range(1, len(SERVERS) + 1) for names in itertools.co
 
 def family(pid):
     """A process and all its descendants: a PostgreSQL whose backends go on is not frozen."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return []
     return [pid, *(member for child in children for member in family(int(child)))]
 
 
