@@ -108,7 +108,8 @@ def test_the_sanitizers_find_nothing_in_bad_requests(start_product, tmp_path):
     product = start_product()
     assert product.stack.process("gateway").stop()
     product.stack.binaries = ROOT / "build" / "asan"
-    product.restart("gateway", ASAN_OPTIONS=f"detect_leaks=1:exitcode=99:log_path={tmp_path}/asan", UBSAN_OPTIONS="print_stacktrace=1")
+    product.restart("gateway", ASAN_OPTIONS=f"detect_leaks=1:exitcode=99:log_path={tmp_path}/asan", UBSAN_OPTIONS="print_stacktrace=1",
+                    LSAN_OPTIONS="print_suppressions=0")  # h2o's own, named where they are (server.c): no finding
 
     send_bad_requests(product, SANITIZED)
 
