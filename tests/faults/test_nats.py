@@ -152,8 +152,8 @@ def test_row_07_the_stream_is_deleted_with_unread_messages(start_rig):
     late = {event_id for event_id in lost - gone_before if milliseconds(event_id) > max(map(milliseconds, gone_before)) + 1000}
     assert not late, f"lost after the stream was made anew: {sorted(late)[:10]}"
     rig.prove(loss=lost)
-    audit = rig.audit()
-    assert not audit["balanced"] and audit["totals"]["lost"] == len(lost), audit["totals"]
+    wait_until(f"the audit tells that {len(lost)} are lost: {rig.audit()['totals']}", lambda: rig.audit()["totals"]["lost"] == len(lost))
+    assert not rig.audit()["balanced"]
     assert rig.metric("ingest", "stream_gap_messages_total") > 0, "the gap is not shown"
 
 

@@ -100,7 +100,7 @@ def test_row_22_the_tail_of_the_log_is_torn(start_rig):
             out.write(os.urandom(PAGE + 100))  # a commit that was never finished promised nothing
         rig.restart("gateway")
         rig.restart("nats")
-        rig.recovers(15)
+        rig.recovers(60)
     load.saw_only("202", "lost")
     rig.prove()
 
@@ -117,7 +117,7 @@ def test_row_22_the_main_file_is_damaged(start_rig):
         out.write(os.urandom(PAGE))
     rig.restart("gateway")
     rig.restart("nats")
-    rig.recovers(30)
+    rig.recovers(60)
     lost = set(rig.books.differences(load.accepted, load.sent).get("answered 202 and nowhere", ()))
     rig.measured["salvaged"] = f"{events - len(lost):.0f} of {events:.0f}"
     assert len(lost) < events / 10, "much more is lost than was damaged"
