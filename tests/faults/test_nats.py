@@ -154,7 +154,7 @@ def test_row_07_the_stream_is_deleted_with_unread_messages(start_rig):
     rig.prove(loss=lost)
     wait_until(f"the audit tells that {len(lost)} are lost: {rig.audit()['totals']}", lambda: rig.audit()["totals"]["lost"] == len(lost))
     assert not rig.audit()["balanced"]
-    assert rig.metric("ingest", "stream_gap_messages_total") > 0, "the gap is not shown"
+    assert rig.metric("ingest", "reader_gap_messages_total") > 0, "the gap is not shown"
 
 
 def milliseconds(event_id):

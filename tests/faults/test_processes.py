@@ -53,7 +53,7 @@ def test_row_24_the_clock_jumps(start_rig, hours, jumping):
         load.accepts()
         offset.write_text(f"{hours:+d}h\n")
         load.flow(4)
-        skew = rig.metric("ingest", "clock_skew_seconds")
+        skew = rig.metric("ingest", "reader_clock_skew_seconds")
         offset.write_text("+0\n")
         load.accepts()
         rig.recovers(15)
