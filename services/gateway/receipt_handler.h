@@ -1,11 +1,15 @@
 /*
  * receipt_handler.h — GET /api/v1/events/{event_id}: where an event is now, and why
  *
- * States:  counted    stored, and Redis has counted the message that brought it stored     a row of
- *          its own in PostgreSQL; counted says no, or null: Redis does not answer invalid
- *          stored, as traffic with a reason not to count as valid dead       set aside with its
- *          code accepted   kept in PostgreSQL's inbox, on its way to the stream 404        none of
- *          these; the detail says until when what was published is stored
+ * Shape:   the answer's status is one of
+ *
+ *            counted    stored, and Redis has counted the message that brought it
+ *            stored     a row in PostgreSQL; counted says no, or null where Redis does not answer
+ *            invalid    stored, as traffic with a reason not to count as valid
+ *            dead       set aside with its code
+ *            accepted   kept in PostgreSQL's inbox, on its way to the stream
+ *            404        none of these; the detail says until when what was published is stored
+ *
  * Errors:  422 invalid_event_id, 400 for a timestamp that is none, 404 unknown_event, 503.
  */
 #pragma once

@@ -14,6 +14,13 @@ psycopg2.extras.register_uuid()
 FAST_AUDIT = {"AUDIT_INTERVAL_MS": "300", "AUDIT_SETTLE_MS": "0"}
 
 
+@pytest.fixture(autouse=True)
+def fresh_connection(request):
+    """The product of the whole file may have been idle for longer than the gateway keeps a connection."""
+    if "product" in request.fixturenames:
+        request.getfixturevalue("product").client.close()
+
+
 def click(product, **fields):
     answer = product.post(CLICK, {"ad_id": "ad-001", **fields})
     assert answer.status == 202, answer.body
@@ -21,7 +28,7 @@ def click(product, **fields):
 
 
 def receipt(product, event_id, query=""):
-    return product.admin("GET", f"/api/v1/events/{event_id}{query}")
+    return product.as_admin("GET", f"/api/v1/events/{event_id}{query}")
 
 
 def receipt_of(product, event_id, status, query=""):
@@ -33,7 +40,7 @@ def receipt_of(product, event_id, status, query=""):
 
 
 def audit(product, query=""):
-    answer = product.admin("GET", f"/api/v1/audit{query}")
+    answer = product.as_admin("GET", f"/api/v1/audit{query}")
     assert answer.status == 200, answer.body
     return answer.json()
 
@@ -338,7 +345,7 @@ def test_only_one_gateway_audits(start_product):
                                    "?from=2026-01-01T00:00:00Z&to=2026-01-03T00:00:00Z", "?from=2026-01-01", "?from=%zz",
                                    "?from=2026-01-01T00:00:00Z&from=2026-01-01T00:00:00Z", "?from=2026-01-01T00:00:00Z"])
 def test_a_span_that_is_none_is_refused(product, query):
-    assert problem(product.admin("GET", f"/api/v1/audit{query}")) == (400, "invalid_parameter")
+    assert problem(product.as_admin("GET", f"/api/v1/audit{query}")) == (400, "invalid_parameter")
 
 
 def test_a_span_without_traffic_is_empty_and_balanced(product):
@@ -385,7 +392,7 @@ def single_event(event_id, ad_id="ad-001"):
 
 
 def replay(product, body):
-    answer = product.admin("POST", "/api/v1/dlq/replay", body)
+    answer = product.as_admin("POST", "/api/v1/dlq/replay", body)
     assert answer.status == 202, answer.body
     return answer.json()
 
@@ -396,7 +403,7 @@ def test_a_dead_event_comes_back_when_its_ad_is_there(start_product):
     found = receipt_of(product, event_id, "dead")
     assert found["counted"] is False and found["dead_letter"]["code"] == "unknown_ad"
     letter_id = found["dead_letter"]["id"]
-    letter = product.admin("GET", f"/api/v1/dlq/{letter_id}").json()
+    letter = product.as_admin("GET", f"/api/v1/dlq/{letter_id}").json()
     assert letter["event"]["event_id"] == event_id and letter["event"]["playback_time"] == 1.5
     payload = product.sql("SELECT payload FROM dead_letters WHERE id = %s", (letter_id,))[0][0]
     assert base64.b64decode(letter["payload_base64"]) == bytes(payload)
@@ -409,7 +416,7 @@ def test_a_dead_event_comes_back_when_its_ad_is_there(start_product):
     found = audit(product)
     total = found["totals"]
     assert found["balanced"] is True and (total["dead"], total["stored"]) == (1, 1)
-    assert total["accepted"] + total["unpromised"] == 2  # the second way is no second promise
+    assert (total["accepted"], total["unpromised"]) == (1, 1)  # the second way is no second promise
 
 
 def test_letters_are_listed_newest_first_by_page_and_by_filter(start_product):
@@ -418,7 +425,7 @@ def test_letters_are_listed_newest_first_by_page_and_by_filter(start_product):
     product.sql("UPDATE dead_letters SET replayed_at = now() WHERE id = %s", (ids[0],))
 
     def listed(query=""):
-        answer = product.admin("GET", f"/api/v1/dlq{query}")
+        answer = product.as_admin("GET", f"/api/v1/dlq{query}")
         assert answer.status == 200, answer.body
         return [letter["id"] for letter in answer.json()["letters"]], answer.json()["next_cursor"]
 
@@ -430,7 +437,7 @@ def test_letters_are_listed_newest_first_by_page_and_by_filter(start_product):
     assert listed("?state=open&code=unknown_ad") == ([ids[4], ids[2]], None)
     assert listed("?partition=1") == ([], None)
     for bad in ("?limit=0", "?limit=1001", "?limit=1e3", "?cursor=x", "?cursor=0", "?partition=-1", "?state=dead", "?code=", "?code=a%27b", "?code=%zz"):
-        assert problem(product.admin("GET", f"/api/v1/dlq{bad}")) == (400, "invalid_parameter"), bad
+        assert problem(product.as_admin("GET", f"/api/v1/dlq{bad}")) == (400, "invalid_parameter"), bad
 
 
 def test_a_letter_is_replayed_once_unless_again_is_asked_for(start_product):
@@ -453,7 +460,7 @@ def test_what_waits_in_the_inbox_is_accepted_and_comes_back_when_the_stream_does
                        (single_event(uuid7()),))[0][0]
     product.stack.process("nats").kill()
     assert replay(product, {"ids": [dead]})["replayed"] == 1
-    again_id = product.admin("GET", f"/api/v1/dlq/{dead}").json()["event"]["event_id"]
+    again_id = product.as_admin("GET", f"/api/v1/dlq/{dead}").json()["event"]["event_id"]
 
     kept = receipt_of(product, again_id, "accepted")
     assert (kept["kept_in"], kept["ad_id"], kept["counted"]) == ("inbox", "ad-001", False)
@@ -481,8 +488,7 @@ def test_a_client_that_leaves_while_the_database_is_asked_harms_nobody(start_pro
         cursor.execute("LOCK TABLE dead_letters IN ACCESS EXCLUSIVE MODE")
         paths = [f"/api/v1/dlq/{letter}", "/api/v1/dlq", f"/api/v1/events/{uuid7()}"] * 3
         links = [socket.create_connection(("127.0.0.1", product.stack.port("gateway")), 5) for _ in paths]
-        key = getattr(product.stack, "admin_key", None)
-        head = f"Host: x\r\nAuthorization: Bearer {key}\r\n\r\n" if key else "Host: x\r\n\r\n"
+        head = f"Host: x\r\nAuthorization: Bearer {product.stack.admin_key}\r\n\r\n"
         for path, link in zip(paths, links):
             link.sendall(f"GET {path} HTTP/1.1\r\n{head}".encode())
         wait_until("one of them waits for the table", lambda: waits_for_a_lock(product))
@@ -490,7 +496,7 @@ def test_a_client_that_leaves_while_the_database_is_asked_harms_nobody(start_pro
             link.close()
         # Analytics has threads of its own: what stands still here is not in its way.
         assert product.analytics("ad-001")["total_clicks"] == 0
-    assert product.admin("GET", f"/api/v1/dlq/{letter}").status == 200
+    assert product.as_admin("GET", f"/api/v1/dlq/{letter}").status == 200
     assert click(product)
 
 
@@ -502,11 +508,11 @@ def test_a_purged_letter_is_gone(start_product):
     product = start_product()
     letter = letter_row(product, 1)
 
-    assert product.admin("GET", f"/api/v1/dlq/{letter}").json()["event"] is None
-    assert product.admin("DELETE", f"/api/v1/dlq/{letter}").status == 204
+    assert product.as_admin("GET", f"/api/v1/dlq/{letter}").json()["event"] is None
+    assert product.as_admin("DELETE", f"/api/v1/dlq/{letter}").status == 204
     for method in ("DELETE", "GET"):
-        assert problem(product.admin(method, f"/api/v1/dlq/{letter}")) == (404, "unknown_letter")
-    assert problem(product.admin("GET", "/api/v1/dlq/x")) == (404, "unknown_letter")
+        assert problem(product.as_admin(method, f"/api/v1/dlq/{letter}")) == (404, "unknown_letter")
+    assert problem(product.as_admin("GET", "/api/v1/dlq/x")) == (404, "unknown_letter")
 
 
 @pytest.mark.parametrize("body, expected", [
@@ -517,15 +523,15 @@ def test_a_purged_letter_is_gone(start_product):
     ('{"code":"x","limit":0}', (422, "invalid_type")), ('{"code":"x","limit":1001}', (422, "invalid_type")),
     ('{"ids":[1],"again":1}', (422, "invalid_type")), (json.dumps({"ids": list(range(1, 1002))}), (422, "invalid_type"))])
 def test_a_replay_that_says_nothing_clear_is_refused(product, body, expected):
-    assert problem(product.request("POST", "/api/v1/dlq/replay", body.encode(), {"Content-Type": "application/json",
-                   **({"Authorization": f"Bearer {product.stack.admin_key}"} if getattr(product.stack, "admin_key", None) else {})})) == expected
+    answer = product.as_admin("POST", "/api/v1/dlq/replay", body, {"Content-Type": "application/json"})
+    assert problem(answer) == expected
 
 
 def test_methods_and_types_of_the_proof(product):
-    assert product.admin("POST", "/api/v1/audit", {}).status == 405
-    assert product.admin("GET", "/api/v1/dlq/replay").status == 405
-    assert product.admin("PUT", "/api/v1/dlq/1", {}).status == 405
-    assert product.admin("HEAD", "/api/v1/audit").status == 200
+    assert product.as_admin("POST", "/api/v1/audit", {}).status == 405
+    assert product.as_admin("GET", "/api/v1/dlq/replay").status == 405
+    assert product.as_admin("PUT", "/api/v1/dlq/1", {}).status == 405
+    assert product.as_admin("HEAD", "/api/v1/audit").status == 200
 
 
 def test_load_is_balanced_when_it_is_over(start_product):

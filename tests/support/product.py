@@ -64,11 +64,6 @@ class Product:
     def post(self, path, body, headers=None):
         return self.request("POST", path, body, headers)
 
-    def admin(self, method, path, body=None):
-        """With the stack's admin key, where it has one."""
-        key = getattr(self.stack, "admin_key", None)
-        return self.request(method, path, body, {"Authorization": f"Bearer {key}"} if key else None)
-
     def metric(self, name, service="gateway"):
         """The value of one series, as /metrics shows it; None: it is not there."""
         connection = self.client if service == "gateway" else Connection(self.stack.url(service))
