@@ -141,7 +141,7 @@ STAGES = [
     ("monitoring rules", "beside", lambda: pytest("monitoring-rules", ["tests/monitoring/test_rules.py", "tests/monitoring/test_dashboards.py"])),
     ("contract", "full", lambda: pytest("contract", ["tests/contract"])),
     ("integration", "full", lambda: pytest("integration", ["tests/integration"])),
-    ("monitoring", "full", lambda: pytest("monitoring", ["tests/monitoring/test_live.py"])),
+    ("monitoring", "slow", lambda: pytest("monitoring", ["tests/monitoring/test_live.py"])),
     ("faults (fast)", "full", lambda: pytest("faults-fast", ["tests/faults"], ["-m", "fast"])),
     ("faults", "faults", lambda: pytest("faults", ["tests/faults"])),
     ("unit (asan)", "beside", lambda: ctest("asan", "unit")),
