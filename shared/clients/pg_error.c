@@ -35,12 +35,15 @@ enum error_kind pg_error_kind(const char *sqlstate, bool has_constraint)
 
 /*
  * 08: connection, 57P: the server stops or starts, 26: a prepared statement that the server has
- * forgotten, 0A000: one whose result has changed its shape (a migration ran).
+ * forgotten, 0A000: one whose result has changed its shape (a migration ran), 25006: a session that
+ * may only read stays so after the database may be written again, or after another server took
+ * over.
  */
 bool pg_error_ends_connection(const char *sqlstate)
 {
     return starts_with(sqlstate, "08") || starts_with(sqlstate, "57P") ||
-           starts_with(sqlstate, "26") || starts_with(sqlstate, "0A000");
+           starts_with(sqlstate, "26") || starts_with(sqlstate, "0A000") ||
+           starts_with(sqlstate, "25006");
 }
 
 /* The first line only: the others hold details such as the row's values. */

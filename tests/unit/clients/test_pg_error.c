@@ -30,6 +30,7 @@ TEST(only_what_the_connection_cannot_survive_ends_it)
     assert_true(pg_error_ends_connection("08006"));
     assert_true(pg_error_ends_connection("26000"));
     assert_true(pg_error_ends_connection("0A000"));
+    assert_true(pg_error_ends_connection("25006"));
     assert_false(pg_error_ends_connection("57014"));
     assert_false(pg_error_ends_connection("23505"));
     assert_false(pg_error_ends_connection(""));
