@@ -17,9 +17,9 @@
 
 enum { CONNECT_MS = 2000, LOCK_MS = 2000 };
 
-/* (1633971303, n): advisory locks of this database that are ours; ingest has 1 to 3. It is the
+/* (1633971303, n): advisory locks of this database that are ours; ingest has 1 to 4. It is the
  * session's, so it is given up with the connection. */
-#define LOCK_SQL "SELECT pg_try_advisory_lock(1633971303, 4)"
+#define LOCK_SQL "SELECT pg_try_advisory_lock(1633971303, 5)"
 
 struct auditor {
     struct auditor_options options;

@@ -18,7 +18,8 @@ ORDER = (*SERVICES, "migrate", *STORES)  # what waits comes before what it waits
 CLICKS = 300
 MIGRATE_AGAIN_SECONDS = 2
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="pods need root")
+pytestmark = [pytest.mark.skipif(os.getuid() != 0, reason="pods need root"),
+              pytest.mark.skipif(not ((ROOT / ".run" / "bin" / "kubectl").exists() or shutil.which("kubectl")), reason="kubectl >= 1.27 is not here")]
 
 
 class Trial(Node):

@@ -72,7 +72,7 @@ def drive(product):
         for _ in range(2):
             product.post(CLICK, {"ad_id": "ad-002", "event_id": again})
         product.post(CLICK, {"ad_id": "not an ad"})
-        product.admin("GET", "/api/v1/dlq")
+        product.as_admin("GET", "/api/v1/dlq")
         time.sleep(3)
         ask_for_numbers(product)
         product.stack.process("nats").kill()
@@ -87,8 +87,8 @@ def drive(product):
 
 def ask_for_numbers(product):
     for _ in range(3):
-        product.admin("GET", "/api/v1/ads/analytics?ad_id=ad-001")
-        product.admin("GET", "/api/v1/ads/analytics")
+        product.as_admin("GET", "/api/v1/ads/analytics?ad_id=ad-001")
+        product.as_admin("GET", "/api/v1/ads/analytics")
         time.sleep(0.5)
 
 
