@@ -21,22 +21,6 @@ void inbox_link_close(struct inbox_link *self)
     pg_close(&self->pg);
 }
 
-/* What a failure says of PostgreSQL; a table or a right that is missing is not mended by asking. */
-static enum breaker_result judge(enum error_kind kind)
-{
-    switch (kind) {
-    case ERROR_NONE:
-    case ERROR_INVALID:
-    case ERROR_LIMIT:
-        return BREAKER_SUCCESS;
-    case ERROR_UNAVAILABLE:
-    case ERROR_UNCERTAIN:
-    case ERROR_INTERNAL:
-        return BREAKER_FAILURE;
-    }
-    return BREAKER_FAILURE;
-}
-
 /* A promise rests on its commits, whatever the server's own setting is. */
 static bool connect_durably(struct pg *pg, struct error *err)
 {
@@ -57,7 +41,7 @@ bool inbox_link_ask(struct inbox_link *self, struct breaker_permit *out_permit, 
         return true;
     pg_disconnect(self->pg); /* half set up is not to be used */
     guard_report(&self->guard, out_permit,
-                 err->kind == ERROR_UNAVAILABLE ? BREAKER_CONNECT_FAILURE : judge(err->kind),
+                 err->kind == ERROR_UNAVAILABLE ? BREAKER_CONNECT_FAILURE : guard_judge(err->kind),
                  clock_now_ms());
     return error_wrap(err, "inbox");
 }
@@ -65,6 +49,7 @@ bool inbox_link_ask(struct inbox_link *self, struct breaker_permit *out_permit, 
 bool inbox_link_answer(struct inbox_link *self, const struct breaker_permit *permit, bool is_done,
                        const struct error *err)
 {
-    guard_report(&self->guard, permit, judge(is_done ? ERROR_NONE : err->kind), clock_now_ms());
+    guard_report(&self->guard, permit, guard_judge(is_done ? ERROR_NONE : err->kind),
+                 clock_now_ms());
     return is_done;
 }

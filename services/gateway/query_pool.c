@@ -202,22 +202,6 @@ static void report(struct query_pool *self, const struct breaker_permit *permit,
     (void)pthread_mutex_unlock(&self->guard_lock);
 }
 
-/* What a job's result says of PostgreSQL. */
-static enum breaker_result judge(enum error_kind kind)
-{
-    switch (kind) {
-    case ERROR_NONE:
-    case ERROR_INVALID:
-    case ERROR_LIMIT:
-        return BREAKER_SUCCESS;
-    case ERROR_UNAVAILABLE:
-    case ERROR_UNCERTAIN:
-    case ERROR_INTERNAL:
-        return BREAKER_FAILURE;
-    }
-    return BREAKER_FAILURE;
-}
-
 /* Runs the job, or fills its result. pg NULL: there was no memory for it. */
 static void answer(struct query_pool *self, struct pg *pg, struct query_job *job, bool is_stopping)
 {
@@ -238,7 +222,7 @@ static void answer(struct query_pool *self, struct pg *pg, struct query_job *job
         report(self, &permit, BREAKER_CONNECT_FAILURE);
     } else {
         job->run(pg, job);
-        report(self, &permit, judge(job->result.kind));
+        report(self, &permit, guard_judge(job->result.kind));
     }
     note(self, &job->result);
 }

@@ -30,22 +30,6 @@ void gate_end(struct gate *self)
     guard_end(&self->guard);
 }
 
-/* What an answer of the database means to its breaker. */
-static enum breaker_result judge(enum error_kind kind)
-{
-    switch (kind) {
-    case ERROR_NONE:
-    case ERROR_INVALID:
-    case ERROR_LIMIT:
-        return BREAKER_SUCCESS;
-    case ERROR_UNAVAILABLE:
-    case ERROR_UNCERTAIN:
-    case ERROR_INTERNAL: /* a broken deployment: asking more often does not mend it */
-        return BREAKER_FAILURE;
-    }
-    return BREAKER_FAILURE;
-}
-
 /* Refused with a SQLSTATE that only a person can mend: service_pause logs it as an error. */
 static void count_refusal(const struct gate *self, const struct error *err)
 {
@@ -72,7 +56,7 @@ bool gate_ask(struct gate *self, struct breaker_permit *out_permit, struct error
         return true;
     count_refusal(self, err);
     guard_report(&self->guard, out_permit,
-                 err->kind == ERROR_UNAVAILABLE ? BREAKER_CONNECT_FAILURE : judge(err->kind),
+                 err->kind == ERROR_UNAVAILABLE ? BREAKER_CONNECT_FAILURE : guard_judge(err->kind),
                  clock_now_ms());
     return false;
 }
@@ -82,7 +66,8 @@ bool gate_answer(struct gate *self, const struct breaker_permit *permit, bool is
 {
     if (!is_done)
         count_refusal(self, err);
-    guard_report(&self->guard, permit, judge(is_done ? ERROR_NONE : err->kind), clock_now_ms());
+    guard_report(&self->guard, permit, guard_judge(is_done ? ERROR_NONE : err->kind),
+                 clock_now_ms());
     return is_done;
 }
 

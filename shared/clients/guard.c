@@ -101,3 +101,18 @@ bool guard_is_open(const struct guard *self)
 {
     return self->breaker.state == BREAKER_OPEN;
 }
+
+enum breaker_result guard_judge(enum error_kind kind)
+{
+    switch (kind) {
+    case ERROR_NONE:
+    case ERROR_INVALID:
+    case ERROR_LIMIT:
+        return BREAKER_SUCCESS;
+    case ERROR_UNAVAILABLE:
+    case ERROR_UNCERTAIN:
+    case ERROR_INTERNAL:
+        return BREAKER_FAILURE;
+    }
+    return BREAKER_FAILURE;
+}

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/breaker.h"
+#include "base/error.h"
 
 enum guard_dependency { GUARD_NATS, GUARD_POSTGRES, GUARD_REDIS, GUARD_DEPENDENCY_COUNT };
 
@@ -46,3 +47,7 @@ void guard_reconnected(struct guard *self, int64_t now_ms);
 enum breaker_state guard_step(struct guard *self, int64_t now_ms);
 bool guard_take_retry(struct guard *self, int retry, int64_t *out_wait_ms);
 bool guard_is_open(const struct guard *self);
+
+/* What came of a call says this of the peer. A broken deployment counts as its failure: asking more
+ * often does not mend it. */
+enum breaker_result guard_judge(enum error_kind kind);
