@@ -16,7 +16,7 @@ const struct option_row settings_rows[] = {
     OPTION_LISTEN_PORT("HTTP_PORT|PORT", FIELD(http_port), 8080, "port to listen on"),
     OPTION_INT("WORKER_COUNT", FIELD(worker_count), 1, 1, 64, "loop threads"),
     OPTION_INT("CONNECTIONS_MAX", FIELD(connections_max), 10000, 1, 1000000,
-               "client connections at a time; beyond, they wait in the kernel's queue"),
+               "client connections at a time; beyond, they are refused with 503"),
     OPTION_INT("REQUEST_TIMEOUT_MS", FIELD(request_timeout_ms), 10000, 100, 600000,
                "ms for a client to send a whole request"),
     OPTION_INT("IDLE_TIMEOUT_MS", FIELD(idle_timeout_ms), 60000, 100, 3600000,

@@ -115,6 +115,11 @@ void http_metrics_answered(struct http_metrics *metrics, size_t path_index, int 
                            (double)took_us / 1e6);
 }
 
+void http_metrics_refused(struct http_metrics *metrics)
+{
+    metrics_add(metrics->metrics, METRIC_http_connections_refused_total, 1);
+}
+
 void http_metrics_set_connections(struct http_metrics *metrics, int open, int max)
 {
     metrics_set(metrics->metrics, METRIC_http_connections, open);

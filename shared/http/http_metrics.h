@@ -22,4 +22,6 @@ void http_metrics_free(struct http_metrics **metrics);
  * 0: the client went away unanswered; took_us below 0: it came to no handler, and is not timed. */
 void http_metrics_answered(struct http_metrics *metrics, size_t path_index, int status,
                            int64_t took_us);
+/* A connection was turned away. */
+void http_metrics_refused(struct http_metrics *metrics);
 void http_metrics_set_connections(struct http_metrics *metrics, int open, int max);

@@ -38,6 +38,7 @@ static struct server *server_new(const struct server_options *options)
         self->threads[i].server = self;
         self->threads[i].private = &self->privates[i];
         self->privates[i].listen_fd = -1;
+        self->privates[i].refuser.reserve_fd = -1;
     }
     return TAKE(self);
 }
@@ -95,7 +96,7 @@ static bool listen_all(struct server *self, struct error *err)
     for (int i = 0; i < options->threads; i++) {
         self->privates[i].listen_fd =
             listener_open(options->host, options->port, options->request_timeout_ms, err);
-        if (self->privates[i].listen_fd < 0)
+        if (self->privates[i].listen_fd < 0 || !refuser_open(&self->privates[i].refuser, err))
             return false;
     }
     return true;
@@ -161,6 +162,7 @@ void server_close(struct server **server)
     for (int i = 0; self->privates != NULL && i < self->options.threads; i++) {
         if (self->privates[i].listen_fd >= 0)
             close(self->privates[i].listen_fd);
+        refuser_close(&self->privates[i].refuser);
     }
     h2o_config_dispose(&self->config);
     http_metrics_free(&self->metrics);

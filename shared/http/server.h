@@ -5,10 +5,11 @@
  *          hooks run on each thread: on_thread_start before the first request, on_turn after every
  *          turn of the loop (the moment to flush a batch), on_thread_stop when everything has been
  *          answered or the drain's time is over.
- * Limits:  connections_max over all threads (the listeners stop accepting, and resume),
- *          body_max_bytes, request_timeout_ms for a whole request from its first byte (slow loris;
- *          looked for once a second) and, as TCP_USER_TIMEOUT, for a reader that is stuck. An
- *          answer may take as long as its owner likes: h2o has no timer while one is pending.
+ * Limits:  connections_max over all threads, and the process's file descriptors (more are turned
+ *          away with 503), body_max_bytes, request_timeout_ms for a whole request from its first
+ *          byte (slow loris; looked for once a second) and, as TCP_USER_TIMEOUT, for a reader that
+ *          is stuck. An answer may take as long as its owner likes: h2o has no timer while one is
+ *          pending.
  * Errors:  ERROR_UNAVAILABLE names host:port when another process has it; an error of
  *          on_thread_start is passed on.
  * Threads: open, drain and close on the owner's thread.

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "http/refuser.h"
 #include "http/server.h"
 #include <pthread.h>
 
@@ -15,7 +16,8 @@ struct server_thread_private {
     bool can_be_woken; /* guarded by the server's lock */
     bool is_draining;
     bool is_accepting;
-    int listen_fd;          /* -1 once h2o owns it */
+    int listen_fd; /* -1 once h2o owns it */
+    struct refuser refuser;
     h2o_socket_t *listener; /* NULL: not yet, or not any more */
     h2o_accept_ctx_t accept;
     h2o_multithread_receiver_t wake;

@@ -170,25 +170,38 @@ static void pause_accepting(struct server_thread *thread)
     h2o_socket_read_stop(mine->listener);
 }
 
-/* False: the limit is reached, or the kernel has no more for us now. */
+/* errno says why; without the pause a failure that lasts would turn the loop at full speed. */
+static bool end_accepting(struct server_thread *thread)
+{
+    if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+        pause_accepting(thread);
+    return false;
+}
+
+static bool refuse_one(struct server_thread *thread)
+{
+    struct server_thread_private *mine = thread->private;
+
+    if (!refuser_turn_away(&mine->refuser, h2o_socket_get_fd(mine->listener)))
+        return end_accepting(thread);
+    http_metrics_refused(thread->server->metrics);
+    return true;
+}
+
+/* False: the kernel has no more for us now. */
 static bool accept_one(struct server_thread *thread)
 {
     struct server *server = thread->server;
-    h2o_socket_t *socket;
+    h2o_socket_t *socket = NULL;
+    bool has_room = atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed) <
+                    server->options.connections_max;
 
-    if (atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed) >=
-        server->options.connections_max) {
-        atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
-        pause_accepting(thread);
-        return false;
-    }
-    socket = h2o_evloop_socket_accept(thread->private->listener);
+    if (has_room)
+        socket = h2o_evloop_socket_accept(thread->private->listener);
     if (socket == NULL) {
         atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
-        /* Without this a lack of descriptors would turn the loop at full speed. */
-        if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-            pause_accepting(thread);
-        return false;
+        return has_room && errno != EMFILE && errno != ENFILE ? end_accepting(thread)
+                                                              : refuse_one(thread);
     }
     thread->private->connections++;
     socket->on_close.cb = on_connection_closed;

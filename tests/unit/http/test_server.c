@@ -8,10 +8,10 @@
 #include "runtime/clock.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -144,6 +144,29 @@ static void assert_answers(struct client *client, int status)
     assert_int_equal(status, answer.status);
 }
 
+static void wait_for_connections(const struct server *server, int expected)
+{
+    const int64_t until_ms = clock_now_ms() + CLIENT_WAIT_MS;
+
+    while (server_connections(server) != expected) {
+        assert_true(clock_now_ms() < until_ms);
+        clock_sleep_ms(1);
+    }
+}
+
+/* The process may open one more file; gives back the limit it had. */
+static struct rlimit leave_one_descriptor(void)
+{
+    const int next = dup(0); /* the lowest that is free */
+    struct rlimit before, now;
+
+    assert_int_equal(0, getrlimit(RLIMIT_NOFILE, &before));
+    close(next);
+    now = (struct rlimit){.rlim_cur = (rlim_t)next + 1, .rlim_max = before.rlim_max};
+    assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &now));
+    return before;
+}
+
 #define HELLO "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
 
 TEST(runs_the_hooks_on_every_thread)
@@ -245,7 +268,7 @@ TEST(gives_a_request_after_a_quiet_time_the_present_time)
     }
 }
 
-TEST(stops_accepting_at_the_limit_and_resumes_below_it)
+TEST(refuses_above_the_limit_and_takes_new_ones_below_it)
 {
     struct scene scene = {0};
     struct server_options options = options_of(&scene);
@@ -254,20 +277,59 @@ TEST(stops_accepting_at_the_limit_and_resumes_below_it)
     AUTO(server_close) struct server *server = server_of(&options, err);
     AUTO(client_close) struct client *first = client_open(server_port(server));
     AUTO(client_close) struct client *second = client_open(server_port(server));
-    AUTO(client_close) struct client *third = NULL;
-    struct pollfd poller = {.events = POLLIN};
+    struct answer answer;
 
     client_send(first, HELLO);
     client_send(second, HELLO);
     assert_answers(first, 200);
     assert_answers(second, 200);
-    third = client_open(server_port(server)); /* the kernel takes it into the backlog */
-    client_send(third, HELLO);
-    poller.fd = third->fd;
-    assert_int_equal(0, poll(&poller, 1, 250));
+    for (int i = 0; i < 3; i++) {
+        AUTO(client_close) struct client *third = client_open(server_port(server));
+
+        client_send(third, HELLO);
+        client_read(third, &answer);
+        assert_int_equal(answer.status, 503);
+        assert_non_null(strstr(answer.head, "Retry-After: 1"));
+        assert_non_null(strstr(answer.body, "\"code\":\"overloaded\""));
+        assert_true(client_is_closed(third));
+    }
     assert_int_equal(2, server_connections(server));
     client_close(&first);
+    wait_for_connections(server, 1);
 
+    AUTO(client_close) struct client *fourth = client_open(server_port(server));
+
+    client_send(fourth, HELLO);
+    assert_answers(fourth, 200);
+}
+
+TEST(refuses_when_no_descriptor_is_left_and_takes_new_ones_when_there_is)
+{
+    struct scene scene = {0};
+    struct server_options options = options_of(&scene);
+
+    AUTO(server_close) struct server *server = server_of(&options, err);
+    AUTO(client_close) struct client *first = client_open(server_port(server));
+    struct rlimit before;
+    struct answer answer;
+
+    client_send(first, HELLO);
+    assert_answers(first, 200);
+    before = leave_one_descriptor(); /* for the client's end */
+    for (int i = 0; i < 3; i++) {
+        AUTO(client_close) struct client *second = client_open(server_port(server));
+
+        client_send(second, HELLO);
+        client_read(second, &answer);
+        assert_int_equal(answer.status, 503);
+    }
+    client_send(first, HELLO);
+    assert_answers(first, 200);
+    assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &before));
+
+    AUTO(client_close) struct client *third = client_open(server_port(server));
+
+    client_send(third, HELLO);
     assert_answers(third, 200);
 }
 
@@ -406,7 +468,8 @@ TESTS(RUN(runs_the_hooks_on_every_thread), RUN(fails_to_open_when_a_thread_canno
       RUN(names_the_port_that_is_taken), RUN(answers_pipelined_requests_in_their_order),
       RUN(takes_ipv4_and_ipv6_on_the_unspecified_ipv6_address),
       RUN(gives_a_request_after_a_quiet_time_the_present_time),
-      RUN(stops_accepting_at_the_limit_and_resumes_below_it),
+      RUN(refuses_above_the_limit_and_takes_new_ones_below_it),
+      RUN(refuses_when_no_descriptor_is_left_and_takes_new_ones_when_there_is),
       RUN(ends_a_request_that_is_sent_too_slowly),
       RUN(lets_an_answer_take_longer_than_a_request_may),
       RUN(ends_a_connection_that_is_idle_for_too_long), RUN(drains_by_closing_idle_connections),
