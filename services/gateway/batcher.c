@@ -170,6 +170,16 @@ static bool has_batch(const struct lane *lane)
     return lane->queue_head != NULL || lane->growing != NULL;
 }
 
+/* Without the linger a fast disk would be given an event a batch, which a replay is slow with. */
+static bool may_keep(const struct batcher *self, const struct lane *lane, int64_t now_ms)
+{
+    bool is_ripe =
+        lane->queue_head != NULL ||
+        now_ms - (lane->growing->stream_until_ms - self->options.stream_ms) >= KEEP_LINGER_MS;
+
+    return is_ripe && lane->keeping < LANE_KEEPING_MAX;
+}
+
 static void send_lane(struct batcher *self, struct lane *lane, int64_t now_ms, int64_t at_ms)
 {
     while (has_batch(lane) && ledger_has_room(lane->ledger, false)) {
@@ -178,7 +188,7 @@ static void send_lane(struct batcher *self, struct lane *lane, int64_t now_ms, i
         struct batch *batch;
 
         if (answer == PUBLISHER_WAITS ||
-            (answer == PUBLISHER_IS_AWAY && lane->keeping >= LANE_KEEPING_MAX))
+            (answer == PUBLISHER_IS_AWAY && !may_keep(self, lane, now_ms)))
             return;
         batch = take_next(self, lane);
         if (answer == PUBLISHER_TAKES) {

@@ -6,7 +6,8 @@
  * Shape:   a lane per partition, with a ledger of its numbers. An event joins the lane's growing
  *          batch; at the end of the turn the lane sends while fewer than inflight_max of its
  *          batches wait for an ack. A full batch is closed and queued. While the stream is away,
- *          LANE_KEEPING_MAX batches at a time go to the keeper instead, and the next one grows.
+ *          LANE_KEEPING_MAX batches at a time go to the keeper instead, and the next one grows, for
+ *          KEEP_LINGER_MS at least: each will be one synced message of the stream again.
  *
  *            batcher_add -> growing -> queue -> publisher ----stored----> settle -> batch_tell
  *                                        |         | late, refused, cut     ^
@@ -31,6 +32,7 @@ struct publisher;
 
 enum {
     LANE_KEEPING_MAX = 2, /* batches a lane at the keeper; those whose time runs out do not wait */
+    KEEP_LINGER_MS = 10,  /* a batch that is not full grows so long before it is kept */
     HEARTBEAT_MS = 10000, /* a lane that has news has told something within this */
     HEARTBEAT_RETRY_MS = 1000,
 };

@@ -59,20 +59,40 @@ TEST(while_the_stream_is_away_two_batches_are_kept_and_the_next_one_grows)
     struct publisher publisher = {.is_away = true};
     struct waiter waiters[6];
     AUTO(close_batcher) struct batcher *batcher = batcher_over(&publisher, 1);
+    int64_t now_ms = NOW_MS;
 
     for (size_t i = 0; i < 6; i++) {
+        now_ms += KEEP_LINGER_MS;
         assert_ok(add(batcher, &waiters[i], err));
-        batcher_flush(batcher, NOW_MS, 0);
+        batcher_flush(batcher, now_ms, 0);
+        batcher_flush(batcher, now_ms + KEEP_LINGER_MS, 0);
     }
     assert_int_equal(spool.count, LANE_KEEPING_MAX);
     answer_spool(ERROR_NONE);
-    batcher_flush(batcher, NOW_MS, 0);
+    batcher_flush(batcher, now_ms + KEEP_LINGER_MS, 0);
     assert_int_equal(spool.count, 1);
     assert_int_equal(spool.jobs[0]->batch.batch_no, 3);
     assert_int_equal(spool.jobs[0]->batch.events, 4);
     answer_spool(ERROR_NONE);
     for (size_t i = 0; i < 6; i++)
         assert_int_equal(waiters[i].outcome, BATCH_KEPT);
+}
+
+TEST(while_the_stream_is_away_a_batch_grows_before_it_is_kept)
+{
+    struct publisher publisher = {.is_away = true};
+    struct waiter waiters[3];
+    AUTO(close_batcher) struct batcher *batcher = batcher_over(&publisher, 1);
+
+    for (size_t i = 0; i < 3; i++) {
+        assert_ok(add(batcher, &waiters[i], err));
+        batcher_flush(batcher, NOW_MS + (int64_t)i, 0);
+    }
+    batcher_flush(batcher, NOW_MS + KEEP_LINGER_MS - 1, 0);
+    assert_int_equal(spool.count, 0);
+    batcher_flush(batcher, NOW_MS + KEEP_LINGER_MS, 0);
+    assert_int_equal(spool.count, 1);
+    assert_int_equal(spool.jobs[0]->batch.events, 3);
 }
 
 TEST(what_waited_for_a_place_too_long_is_kept_whatever_else_is_there)
@@ -162,6 +182,7 @@ TEST(while_the_stream_is_away_no_heartbeat_burns_a_number)
 
     assert_ok(add(batcher, &waiter, err));
     batcher_flush(batcher, NOW_MS, 0);
+    batcher_flush(batcher, NOW_MS + KEEP_LINGER_MS, 0);
     answer_spool(ERROR_NONE);
     for (int64_t ms = 0; ms < 60000; ms += 20)
         batcher_tick(batcher, NOW_MS + ms, 0);
@@ -212,6 +233,7 @@ TEST(at_the_end_what_waits_goes_to_the_keeper_and_then_whoever_waits_is_told)
 TESTS(RUN(what_the_stream_did_not_take_is_kept_and_told_as_spooled),
       RUN(what_nobody_kept_is_refused_and_told_as_abandoned),
       RUN(while_the_stream_is_away_two_batches_are_kept_and_the_next_one_grows),
+      RUN(while_the_stream_is_away_a_batch_grows_before_it_is_kept),
       RUN(what_waited_for_a_place_too_long_is_kept_whatever_else_is_there),
       RUN(a_batch_that_no_replay_could_publish_is_not_kept),
       RUN(a_silent_lane_with_news_tells_them_by_a_heartbeat), RUN(a_heartbeat_is_never_kept),
