@@ -11,6 +11,7 @@
  */
 #include "base/auto.h"
 #include "dlq_handler.h"
+#include "dlq_request.h"
 #include "event/event_id.h"
 #include "http/respond.h"
 #include "inquiry.h"
@@ -18,14 +19,12 @@
 #include "runtime/clock.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    LETTERS_MAX = 1000, /* of one replay */
-    LANES_MAX = 64,     /* as many as there may be partitions */
+    LANES_MAX = 64, /* as many as there may be partitions */
     NUMBER_SIZE = 24,
     OID_BYTEA = 17,
     OID_INT8 = 20,
@@ -39,13 +38,9 @@ struct chosen {
 
 struct replay {
     struct inquiry inquiry; /* first: inquiry.h casts */
-    int64_t ids[LETTERS_MAX];
-    size_t id_count;
-    char code[LETTER_CODE_SIZE]; /* instead of ids; "": ids */
-    int64_t limit;
-    bool is_again;
+    struct dlq_request request;
     /* the pool's thread's */
-    struct chosen chosen[LETTERS_MAX];
+    struct chosen chosen[DLQ_LETTERS_MAX];
     size_t chosen_count;
     uint8_t gateway_id[EVENT_ID_SIZE];
     struct letter_lane lanes[LANES_MAX];
@@ -80,87 +75,17 @@ static struct replay *of(struct inquiry *inquiry)
     return H2O_STRUCT_FROM_MEMBER(struct replay, inquiry, inquiry);
 }
 
-static void take_ids(const json_t *ids, struct replay *out, struct faults *faults)
-{
-    if (!json_is_array(ids) || json_array_size(ids) == 0 || json_array_size(ids) > LETTERS_MAX) {
-        fault_add(faults, FAULT_INVALID_TYPE, "ids", "must be a list of 1 to %d ids", LETTERS_MAX);
-        return;
-    }
-    for (size_t i = 0; i < json_array_size(ids); i++) {
-        const json_t *id = json_array_get(ids, i);
-
-        if (!json_is_integer(id) || json_integer_value(id) < 1) {
-            fault_add(faults, FAULT_INVALID_TYPE, "ids", "entry %zu is no id", i);
-            return;
-        }
-        out->ids[out->id_count++] = json_integer_value(id);
-    }
-}
-
-static void take_code(const json_t *code, const json_t *limit, struct replay *out,
-                      struct faults *faults)
-{
-    size_t size = json_is_string(code) ? json_string_length(code) : 0;
-
-    if (!json_is_string(code) || !letter_code_is_valid(json_string_value(code), size))
-        fault_add(faults, FAULT_INVALID_TYPE, "code", "must be a code of dead letters");
-    else
-        memcpy(out->code, json_string_value(code), size + 1);
-    out->limit = LETTERS_MAX;
-    if (limit == NULL)
-        return;
-    out->limit = json_is_integer(limit) ? json_integer_value(limit) : 0;
-    if (out->limit < 1 || out->limit > LETTERS_MAX)
-        fault_add(faults, FAULT_INVALID_TYPE, "limit", "must be a number from 1 to %d",
-                  LETTERS_MAX);
-}
-
-static void take_members(const json_t *root, struct replay *out, struct faults *faults)
-{
-    const json_t *ids = json_object_get(root, "ids");
-    const json_t *code = json_object_get(root, "code");
-    const json_t *again = json_object_get(root, "again");
-
-    if (ids == NULL && code == NULL)
-        fault_add(faults, FAULT_MISSING_FIELD, "ids", "give ids, or a code");
-    else if (ids != NULL && code != NULL)
-        fault_add(faults, FAULT_CONFLICTING_FIELDS, "ids", "ids and code exclude each other");
-    else if (ids != NULL)
-        take_ids(ids, out, faults);
-    else
-        take_code(code, json_object_get(root, "limit"), out, faults);
-    if (again != NULL && !json_is_boolean(again))
-        fault_add(faults, FAULT_INVALID_TYPE, "again", "must be true or false");
-    out->is_again = json_is_true(again);
-}
-
-static void parse(h2o_req_t *req, struct replay *out, struct faults *faults)
+void dlq_replay(h2o_req_t *req, const struct route_match *match)
 {
     const h2o_iovec_t body =
         req->entity.base == NULL ? h2o_iovec_init(H2O_STRLIT("")) : req->entity;
-    json_t *root = NULL;
-
-    /* The rules of every other body: no key twice, and no deeper than they. */
-    if (decode_depth(body.base, body.len) <= DECODE_DEPTH_MAX)
-        root = json_loadb(body.base, body.len, JSON_REJECT_DUPLICATES, NULL);
-    if (json_is_object(root))
-        take_members(root, out, faults);
-    else
-        fault_add(faults, FAULT_INVALID_JSON, "",
-                  "the body must be a JSON object of at most %d levels", DECODE_DEPTH_MAX);
-    json_decref(root);
-}
-
-void dlq_replay(h2o_req_t *req, const struct route_match *match)
-{
     struct faults faults = {0};
     struct inquiry *inquiry = inquiry_new(req, sizeof(struct replay), &kind);
 
     (void)match;
     if (inquiry == NULL)
         return;
-    parse(req, of(inquiry), &faults);
-    if (faults.count > 0)
+    if (!dlq_request_parse(body.base, body.len, &of(inquiry)->request, &faults))
         inquiry_refuse(inquiry, &faults);
     else
         inquiry_start(inquiry);
@@ -168,7 +93,7 @@ void dlq_replay(h2o_req_t *req, const struct route_match *match)
 
 static void take_rows(struct replay *self, const PGresult *rows)
 {
-    for (int i = 0; i < PQntuples(rows) && self->chosen_count < LETTERS_MAX; i++)
+    for (int i = 0; i < PQntuples(rows) && self->chosen_count < DLQ_LETTERS_MAX; i++)
         self->chosen[self->chosen_count++] = (struct chosen){
             .id = strtoll(PQgetvalue(rows, i, 0), NULL, 10),
             .partition = (uint32_t)strtoul(PQgetvalue(rows, i, 1), NULL, 10),
@@ -183,8 +108,8 @@ static bool choose_by_ids(struct replay *self, struct pg *pg, PGresult **out, st
     bool is_done = false;
 
     pg_array_init(&ids, OID_INT8);
-    for (size_t i = 0; i < self->id_count; i++)
-        pg_array_add_int64(&ids, self->ids[i]);
+    for (size_t i = 0; i < self->request.id_count; i++)
+        pg_array_add_int64(&ids, self->request.ids[i]);
     is_done = pg_array_param(&ids, &param, err) &&
               inquiry_query(&self->inquiry, pg, by_ids_sql, &param, 1, out, err);
     pg_array_free(&ids);
@@ -195,11 +120,12 @@ static bool choose(struct replay *self, struct pg *pg, struct error *err)
 {
     AUTO(pg_result_clear) PGresult *rows = NULL;
     char limit[NUMBER_SIZE];
-    const struct pg_param params[] = {
-        {.value = self->code}, {.value = self->is_again ? "t" : "f"}, {.value = limit}};
+    const struct pg_param params[] = {{.value = self->request.code},
+                                      {.value = self->request.is_again ? "t" : "f"},
+                                      {.value = limit}};
 
-    (void)snprintf(limit, sizeof(limit), "%" PRId64, self->limit);
-    if (self->code[0] != '\0'
+    (void)snprintf(limit, sizeof(limit), "%" PRId64, self->request.limit);
+    if (self->request.code[0] != '\0'
             ? !inquiry_query(&self->inquiry, pg, by_code_sql, params, 3, &rows, err)
             : !choose_by_ids(self, pg, &rows, err))
         return false;
@@ -209,7 +135,7 @@ static bool choose(struct replay *self, struct pg *pg, struct error *err)
 
 static bool is_taken(const struct replay *self, const struct chosen *chosen)
 {
-    return self->is_again || !chosen->is_replayed;
+    return self->request.is_again || !chosen->is_replayed;
 }
 
 /* The lane's place; LANES_MAX: there is no room for one more. */
@@ -302,12 +228,12 @@ static void render(struct replay *self)
     for (size_t i = 0; i < self->lane_count; i++)
         replayed += self->lanes[i].count;
     text_addf(text, "{\"replayed\":%" PRIu64 ",\"skipped\":[", replayed);
-    for (size_t i = 0; i < self->id_count; i++) {
-        const struct chosen *chosen = find_chosen(self, self->ids[i]);
+    for (size_t i = 0; i < self->request.id_count; i++) {
+        const struct chosen *chosen = find_chosen(self, self->request.ids[i]);
 
         if (chosen != NULL && is_taken(self, chosen))
             continue;
-        text_addf(text, "%s{\"id\":%" PRId64 ",\"code\":\"%s\"}", before, self->ids[i],
+        text_addf(text, "%s{\"id\":%" PRId64 ",\"code\":\"%s\"}", before, self->request.ids[i],
                   chosen == NULL ? "unknown_letter" : "already_replayed");
         before = ",";
     }
