@@ -227,16 +227,17 @@ static bool trim(struct keeper *self, const struct place *place, struct error *e
 {
     int64_t now_ms = clock_now_ms();
     uint64_t both = place->position < place->pg_position ? place->position : place->pg_position;
-    uint64_t below = 0;
+    uint64_t below;
 
     /* A position beyond the end tells nothing about the messages that will get those numbers. */
     if (!place->has_position || place->pg_position > place->last_seq)
         return true;
-    trim_sample(&self->trim, both, now_ms);
+    trim_sample(&self->trim, place->last_seq, now_ms);
     if (now_ms - self->trimmed_ms < self->options.trim_interval_ms)
         return true;
     self->trimmed_ms = now_ms;
-    if (!trim_take(&self->trim, now_ms, &below) || below <= place->first_seq)
+    below = trim_below(&self->trim, both, now_ms);
+    if (below <= place->first_seq)
         return true;
     if (!stream_trim(self->options.bus, self->options.partition, below, err))
         return error_wrap(err, "trim");

@@ -42,7 +42,7 @@ def test_row_29_the_stream_is_full_and_emptied_again(start_cluster):
         wait_until("the stream refuses", lambda: rig.metric("gateway", "batches_refused_total") > 0, 30)
         load.flow(3)
         rig.thaw("ingest")
-        rig.recovers(30)
+        rig.recovers(10)
     load.saw_only("202")
     rig.prove()
 
