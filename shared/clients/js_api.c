@@ -25,8 +25,11 @@ uint64_t js_api_number(const json_t *object, const char *key)
     return (uint64_t)json_integer_value(json_object_get(object, key));
 }
 
-static enum error_kind kind_of(json_int_t code)
+/* Servers that are missing may come: then it is no fault of the request. */
+static enum error_kind kind_of(json_int_t code, int err_code)
 {
+    if (err_code == JS_API_NO_PEERS)
+        return ERROR_UNAVAILABLE;
     switch (code) {
     case NOT_FOUND:
         return ERROR_INVALID;
@@ -44,7 +47,7 @@ static bool refuse(const json_t *refusal, const char *subject, int *out_code, st
     const char *text = json_string_value(json_object_get(refusal, "description"));
 
     *out_code = (int)json_integer_value(json_object_get(refusal, "err_code"));
-    return error_set(err, kind_of(json_integer_value(json_object_get(refusal, "code"))),
+    return error_set(err, kind_of(json_integer_value(json_object_get(refusal, "code")), *out_code),
                      "nats: %s: %s (%d)", subject, text == NULL ? "refused" : text, *out_code);
 }
 

@@ -4,7 +4,8 @@
  * Why:     libnats 3.4.1 knows neither first_seq nor named consumers, and its doubles would lose
  *          digits of sequence numbers beyond 2^53: requests are put together as text, exactly.
  * Errors:  ERROR_INVALID: there is no such stream, consumer or message (404). ERROR_INTERNAL: the
- *          request is refused (400, 401, 403). ERROR_UNAVAILABLE: everything else.
+ *          request is refused (400, 401, 403). ERROR_UNAVAILABLE: everything else, and a cluster
+ *          that has not enough servers yet (10005), which the server calls a bad request.
  * Memory:  the answer is the caller's: AUTO(js_api_free).
  */
 #pragma once
@@ -16,7 +17,7 @@
 struct bus;
 
 /* JetStream's own numbers for what happened; 0: it said nothing. */
-enum { JS_API_STREAM_NAME_IN_USE = 10058 };
+enum { JS_API_NO_PEERS = 10005, JS_API_STREAM_NAME_IN_USE = 10058 };
 
 struct js_api_answer {
     json_t *json;
