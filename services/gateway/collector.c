@@ -38,6 +38,7 @@ struct collector {
 static void on_up(void *ctx, size_t payload_max);
 static void on_down(void *ctx);
 static void on_reply(void *ctx, const char *token, const char *bytes, size_t size_bytes);
+static void on_leader(void *ctx);
 static void on_unheard(void *ctx);
 
 static void on_alarm(h2o_timeout_entry_t *alarm)
@@ -69,7 +70,7 @@ static bool open_nats(struct collector *self, struct error *err)
                 .request_ms = CONNECT_MS},
         .h2o = &self->options.thread->h2o,
         .buffer_max_bytes = (size_t)(settings->batch_bytes * settings->partitions * BUFFER_BATCHES),
-        .events = {self, on_up, on_down, on_reply, on_unheard},
+        .events = {self, on_up, on_down, on_reply, on_leader, on_unheard},
     };
 
     (void)snprintf(self->connection_name, sizeof(self->connection_name), "adledger-gateway-%d",
@@ -202,6 +203,14 @@ static void on_reply(void *ctx, const char *token, const char *bytes, size_t siz
 
     server_thread_refresh(self->options.thread);
     publisher_replied(self->publisher, token, bytes, size_bytes, self->options.thread->now_ms);
+}
+
+static void on_leader(void *ctx)
+{
+    struct collector *self = ctx;
+
+    log_info("stream_leader_elected", "thread=%d", self->options.thread->index);
+    publisher_elected(self->publisher, self->options.thread->now_ms);
 }
 
 static void on_unheard(void *ctx)

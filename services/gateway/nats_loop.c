@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Then the name of the stream. */
+#define ELECTIONS "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED"
+
 enum { INBOX_MAX = 64, CLOSE_WAIT_MS = 2000 };
 
 struct nats_loop {
@@ -20,6 +23,7 @@ struct nats_loop {
     struct nats_dialer *dialer;       /* owned; NULL while there is a connection */
     natsConnection *connection;       /* owned; NULL while dialing */
     natsSubscription *replies;        /* owned: <inbox>.* */
+    natsSubscription *elections;      /* owned: ELECTIONS.* */
     char inbox[INBOX_MAX];
     h2o_socket_t *socket; /* over a dup of libnats' descriptor; NULL: detached */
     bool is_up;
@@ -47,6 +51,7 @@ static void start_connection(struct nats_loop *self, natsConnection *connection)
 static void set_up(struct nats_loop *self, bool is_up);
 static void on_readable(h2o_socket_t *socket, const char *err);
 static void read_replies(struct nats_loop *self);
+static void read_elections(struct nats_loop *self);
 static void hand_over(struct nats_loop *self, natsMsg *reply);
 static void on_writable(h2o_socket_t *socket, const char *err);
 static void write_output(struct nats_loop *self);
@@ -317,6 +322,8 @@ static void start_connection(struct nats_loop *self, natsConnection *connection)
     status = natsConnection_SubscribeSync(&self->replies, connection, wildcard);
     if (status == NATS_OK) /* at most one reply for each try is ever under way */
         status = natsSubscription_SetPendingLimits(self->replies, -1, -1);
+    if (status == NATS_OK)
+        status = natsConnection_SubscribeSync(&self->elections, connection, ELECTIONS ".*");
     if (status != NATS_OK) {
         log_warn("nats_subscribe_failed", "why=\"%s\"", natsStatus_GetText(status));
         natsConnection_Close(connection); /* MAIL_CLOSED dials anew */
@@ -372,6 +379,7 @@ static void on_readable(h2o_socket_t *socket, const char *err)
         return; /* the dialer is about to hand it over; what is there to read stays */
     natsConnection_ProcessReadEvent(self->connection);
     read_replies(self); /* the socket may be gone by now */
+    read_elections(self);
 }
 
 static void read_replies(struct nats_loop *self)
@@ -405,6 +413,19 @@ static void hand_over(struct nats_loop *self, natsMsg *reply)
                      (size_t)natsMsg_GetDataLength(reply));
 }
 
+static void read_elections(struct nats_loop *self)
+{
+    natsMsg *advisory = NULL;
+
+    while (natsSubscription_NextMsg(&advisory, self->elections, 0) == NATS_OK) {
+        const char *stream = natsMsg_GetSubject(advisory) + strlen(ELECTIONS ".");
+
+        if (strncmp(stream, STREAM_PREFIX, strlen(STREAM_PREFIX)) == 0)
+            self->options.events.on_leader(self->options.events.ctx);
+        natsMsg_Destroy(advisory);
+    }
+}
+
 void nats_loop_flush(struct nats_loop *self)
 {
     if (self->has_output && !self->awaits_writable && self->socket != NULL &&
@@ -436,8 +457,10 @@ static void end_connection(struct nats_loop *self)
     detach(self);
     set_up(self, false);
     natsSubscription_Destroy(self->replies);
+    natsSubscription_Destroy(self->elections);
     natsConnection_Destroy(self->connection);
     self->replies = NULL;
+    self->elections = NULL;
     self->connection = NULL;
     self->was_closed_early = false;
 }

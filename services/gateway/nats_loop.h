@@ -34,6 +34,7 @@ struct nats_loop_events {
     void (*on_up)(void *ctx, size_t payload_max); /* subscribed; publishing may start */
     void (*on_down)(void *ctx);                   /* replies of what is under way are lost */
     void (*on_reply)(void *ctx, const char *token, const char *bytes, size_t size_bytes);
+    void (*on_leader)(void *ctx);  /* a cluster has elected the leader of a stream of events */
     void (*on_unheard)(void *ctx); /* the server knows nobody who listens to a publish */
 };
 

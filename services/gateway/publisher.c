@@ -32,6 +32,8 @@ struct publisher {
     bool is_up;
     struct guard guard;
     struct breaker_permit permit; /* for the next publisher_send */
+    int64_t
+        elected_ms; /* a stream has got a leader that the breaker is still to be told of; or 0 */
     size_t used_count;
     struct slot slots[];
 };
@@ -268,8 +270,17 @@ static void try_again(struct publisher *self, size_t slot, int64_t now_ms)
     batch->retry_ms = batch->is_retry_paid ? now_ms + wait_ms : INT64_MAX;
 }
 
+static void tell_elected(struct publisher *self, int64_t now_ms)
+{
+    if (self->elected_ms == 0 || now_ms - self->elected_ms < self->options.permit_ms)
+        return;
+    self->elected_ms = 0;
+    guard_reconnected(&self->guard, now_ms);
+}
+
 void publisher_tick(struct publisher *self, int64_t now_ms)
 {
+    tell_elected(self, now_ms);
     (void)guard_step(&self->guard, now_ms);
     for (size_t i = 0; self->used_count > 0 && i < self->options.slots_max; i++) {
         struct slot *slot = &self->slots[i];
@@ -304,6 +315,11 @@ void publisher_disconnected(struct publisher *self, int64_t now_ms)
 {
     self->is_up = false;
     publisher_abandon(self, now_ms);
+}
+
+void publisher_elected(struct publisher *self, int64_t now_ms)
+{
+    self->elected_ms = now_ms;
 }
 
 /* libnats keeps the reply's token to itself, so the batch is found by its silence: try_ms later it

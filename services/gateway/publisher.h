@@ -92,4 +92,7 @@ void publisher_connected(struct publisher *self, int64_t now_ms);
 void publisher_disconnected(struct publisher *self, int64_t now_ms);
 void publisher_replied(struct publisher *self, const char *token, const char *bytes,
                        size_t size_bytes, int64_t now_ms);
+/* A stream has a leader again. Like a connection that comes back, it moves an open breaker on to
+ * its trials; not before what was sent to no leader has ended, for that would fail the first. */
+void publisher_elected(struct publisher *self, int64_t now_ms);
 void publisher_unheard(struct publisher *self);

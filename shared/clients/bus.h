@@ -53,6 +53,8 @@ struct stream_state {
     int64_t created_at_ms;
 };
 
+#define STREAM_PREFIX "ADS_" /* then the partition */
+
 enum { STREAM_NAME_SIZE = 32, STREAM_SUBJECT_SIZE = 48 };
 
 void stream_name(uint32_t partition, char out[STREAM_NAME_SIZE]);       /* "ADS_0" */

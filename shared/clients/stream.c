@@ -19,7 +19,7 @@ static bool adjust(struct bus *bus, uint32_t partition, const struct stream_limi
 
 void stream_name(uint32_t partition, char out[STREAM_NAME_SIZE])
 {
-    snprintf(out, STREAM_NAME_SIZE, "ADS_%" PRIu32, partition);
+    snprintf(out, STREAM_NAME_SIZE, STREAM_PREFIX "%" PRIu32, partition);
 }
 
 void stream_subject(uint32_t partition, char out[STREAM_SUBJECT_SIZE])

@@ -293,6 +293,28 @@ TEST(a_trial_that_nobody_answers_ends_and_the_next_one_is_allowed)
                      PUBLISHER_TAKES);
 }
 
+TEST(a_leader_elected_ends_the_cooldown_once_what_went_to_none_has_ended)
+{
+    struct nats_loop nats = {0};
+    struct verdicts verdicts = {0};
+    AUTO(publisher_free) struct publisher *publisher = connected_publisher(&nats, &verdicts);
+    int64_t now_ms = open_breaker(publisher, start_ms);
+
+    for (int i = 0; i < 6; i++) { /* each trial that fails doubles the cooldown */
+        struct batch batch = batch_number(1);
+
+        now_ms += 8000;
+        send_at(publisher, &batch, now_ms);
+        now_ms += STREAM_MS;
+        publisher_tick(publisher, now_ms);
+    }
+    publisher_elected(publisher, now_ms);
+    publisher_tick(publisher, now_ms + PERMIT_MS - 1);
+    assert_int_equal(publisher_ask(publisher, true, now_ms + PERMIT_MS - 1), PUBLISHER_IS_AWAY);
+    publisher_tick(publisher, now_ms + PERMIT_MS);
+    assert_int_equal(publisher_ask(publisher, true, now_ms + PERMIT_MS), PUBLISHER_TAKES);
+}
+
 TEST(further_tries_are_paid_from_the_budget)
 {
     struct nats_loop nats = {0};
@@ -346,6 +368,7 @@ TESTS(RUN(a_batch_goes_out_under_its_number_and_is_stored_by_its_ack),
       RUN(a_frozen_server_opens_the_breaker_though_much_went_well_before),
       RUN(one_batch_at_a_time_tries_it_again_and_three_close_the_breaker),
       RUN(a_trial_that_nobody_answers_ends_and_the_next_one_is_allowed),
+      RUN(a_leader_elected_ends_the_cooldown_once_what_went_to_none_has_ended),
       RUN(further_tries_are_paid_from_the_budget),
       RUN(what_the_connection_never_takes_is_given_up_at_once),
       RUN(a_missing_stream_is_reported_and_tried_again))
