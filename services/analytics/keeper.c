@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { TRIM_MARGIN_MS = 5000, PERMIT_MARGIN_MS = 1000 };
+enum { TRIM_MARGIN_MS = 5000, PERMIT_MARGIN_MS = 1000, BEYOND_SURE_MS = 5000 };
 
 struct keeper {
     struct keeper_options options;
@@ -27,8 +27,9 @@ struct keeper {
     struct redis *redis;
     struct repair *repair;
     struct trim trim;
-    int64_t trimmed_ms; /* when the stream was trimmed last */
-    bool is_behind;     /* the stream's end is before both positions: said once */
+    int64_t trimmed_ms;      /* when the stream was trimmed last */
+    bool is_behind;          /* the stream's end is before both positions: said once */
+    int64_t beyond_since_ms; /* the position is beyond the stream's end; 0: it is not */
     atomic_bool is_known, is_pg_up, is_redis_up;
     atomic_int verdict;
 };
@@ -109,6 +110,7 @@ void keeper_close(struct keeper **keeper)
 static bool look(struct keeper *self, struct place *place, struct error *err);
 static bool look_at_redis(struct keeper *self, struct place *place, struct error *err);
 static bool look_at_pg(struct keeper *self, struct place *place, struct error *err);
+static enum place_verdict judge(struct keeper *self, const struct place *place, int64_t now_ms);
 static bool rebuild(struct keeper *self, const struct place *place, struct error *err);
 static void warn_once(struct keeper *self, const struct place *place, enum place_verdict verdict);
 static bool trim(struct keeper *self, const struct place *place, struct error *err);
@@ -120,7 +122,7 @@ bool keeper_step(struct keeper *keeper, struct error *err)
     if (!look(keeper, &place, err))
         return false;
 
-    enum place_verdict verdict = place_judge(&place);
+    enum place_verdict verdict = judge(keeper, &place, clock_now_ms());
 
     atomic_store(&keeper->verdict, (int)verdict);
     atomic_store(&keeper->is_known, true);
@@ -188,6 +190,18 @@ static bool look_at_pg(struct keeper *self, struct place *place, struct error *e
         return false;
     place->pg_position = PQntuples(rows) == 0 ? 0 : rows_sequence(rows, 0, 0);
     return true;
+}
+
+/* What the leader of a cluster does not know yet is not lost: it gets BEYOND_SURE_MS to know it. */
+static enum place_verdict judge(struct keeper *self, const struct place *place, int64_t now_ms)
+{
+    if (!place_is_beyond_end(place))
+        self->beyond_since_ms = 0;
+    else if (self->beyond_since_ms == 0)
+        self->beyond_since_ms = now_ms;
+    if (self->beyond_since_ms != 0 && now_ms - self->beyond_since_ms < BEYOND_SURE_MS)
+        return PLACE_GOOD;
+    return place_judge(place);
 }
 
 static bool rebuild(struct keeper *self, const struct place *place, struct error *err)

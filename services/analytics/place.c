@@ -1,5 +1,11 @@
 #include "place.h"
 
+bool place_is_beyond_end(const struct place *place)
+{
+    return place->has_position && !place->is_rebuilding && place->position > place->last_seq &&
+           place->position >= place->first_seq;
+}
+
 enum place_verdict place_judge(const struct place *place)
 {
     if (!place->has_position || place->is_rebuilding)

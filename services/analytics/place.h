@@ -24,6 +24,10 @@ enum place_verdict {
     PLACE_STREAM_BEHIND, /* both stores are beyond the stream's end: its messages were lost */
 };
 
+/* Redis's position is beyond the end that the stream's leader told. When that lasts, messages were
+ * lost; for a moment it is usual in a cluster, whose followers may hand out a message before the
+ * leader has it. */
+bool place_is_beyond_end(const struct place *place);
 enum place_verdict place_judge(const struct place *place);
 const char *place_verdict_name(enum place_verdict verdict);
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 enum { STREAM_CHECK_MS = 10000, DAYS_REMEMBERED = 8, FRESH_EVERY_MS = 1000 };
+enum { BEHIND_CHECK_MS = 1000, BEHIND_SURE_MS = 5000 };
 
 struct ingest {
     struct ingest_options options;
@@ -30,6 +31,7 @@ struct ingest {
     bool is_located;
     bool is_stream_there;
     bool is_behind;                    /* logged once, until it is over */
+    int64_t behind_since_ms;           /* monotonic; 0: the stream ends where it should */
     bool is_day_made;                  /* for what is held: once must be enough */
     int64_t stream_checked_ms;         /* monotonic */
     int64_t fresh_told_ms;             /* monotonic */
@@ -152,27 +154,39 @@ static void resolve_uncertain(struct ingest *self)
 
 /*
  * A broker that was restored from a backup ends before our position: what it takes now has
- * sequences that we hold for done, and would be skipped in silence.
+ * sequences that we hold for done, and would be skipped in silence. In a cluster a follower may
+ * hand out a message a moment before the leader, who is asked, has it: what lasts is a loss.
  */
+static void tell_behind(struct ingest *self, uint64_t last_seq)
+{
+    uint64_t behind = self->position > last_seq ? self->position - last_seq : 0;
+    int64_t now_ms = clock_now_ms();
+    bool is_sure;
+
+    if (behind == 0)
+        self->behind_since_ms = 0;
+    else if (self->behind_since_ms == 0)
+        self->behind_since_ms = now_ms;
+    is_sure = behind > 0 && now_ms - self->behind_since_ms >= BEHIND_SURE_MS;
+    ingest_gauge_by(METRIC_reader_stream_behind_messages, self->options.partition,
+                    is_sure ? (double)behind : 0);
+    if (is_sure && !self->is_behind)
+        log_error("stream_behind_position",
+                  "partition=%u position=%llu last_sequence=%llu why=\"the broker has lost what is "
+                  "stored here; new messages below the position are skipped\"",
+                  self->options.partition, (unsigned long long)self->position,
+                  (unsigned long long)last_seq);
+    self->is_behind = is_sure;
+}
+
 static bool check_stream(struct ingest *self, struct stream_state *out, struct error *err)
 {
-    uint64_t behind = 0;
-
     if (!stream_get_state(self->bus, self->options.partition, out, err)) {
         self->is_stream_there = false; /* it may be gone: the next locate makes it again */
         return false;
     }
     self->stream_checked_ms = clock_now_ms();
-    if (self->position > out->last_seq)
-        behind = self->position - out->last_seq;
-    ingest_gauge_by(METRIC_reader_stream_behind_messages, self->options.partition, (double)behind);
-    if (behind > 0 && !self->is_behind)
-        log_error("stream_behind_position",
-                  "partition=%u position=%llu last_sequence=%llu why=\"the broker has lost what is "
-                  "stored here; new messages below the position are skipped\"",
-                  self->options.partition, (unsigned long long)self->position,
-                  (unsigned long long)out->last_seq);
-    self->is_behind = behind > 0;
+    tell_behind(self, out->last_seq);
     return true;
 }
 
@@ -240,6 +254,7 @@ static void tell_gap(const struct ingest *self)
 
 static bool fetch(struct ingest *self, struct error *err)
 {
+    int check_ms = self->behind_since_ms == 0 ? STREAM_CHECK_MS : BEHIND_CHECK_MS;
     struct stream_state stream;
 
     if (!reader_fetch(self->reader, self->options.wait_ms, self->options.linger_ms, &self->held,
@@ -248,10 +263,11 @@ static bool fetch(struct ingest *self, struct error *err)
         ingest_forget(self);
         return false;
     }
-    if (self->held_count > 0)
+    if (self->held_count > 0) {
         tell_gap(self);
-    else if (clock_now_ms() - self->stream_checked_ms > STREAM_CHECK_MS &&
-             !check_stream(self, &stream, err)) {
+        tell_behind(self, self->held[0].seq); /* beyond the position */
+    } else if (clock_now_ms() - self->stream_checked_ms > check_ms &&
+               !check_stream(self, &stream, err)) {
         ingest_forget(self);
         return false;
     }

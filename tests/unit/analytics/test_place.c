@@ -31,6 +31,17 @@ TEST(judges_each_way_in_which_the_position_may_fit_or_not)
             fail_msg("%s: %s", rows[i].what, place_verdict_name(place_judge(&rows[i].place)));
 }
 
+TEST(a_position_is_beyond_the_end_only_of_a_stream_that_is_the_same)
+{
+    assert_true(place_is_beyond_end(&(struct place){true, false, 50, 50, 1, 40}));
+    assert_true(place_is_beyond_end(&(struct place){true, false, 50, 30, 1, 40}));
+    assert_false(place_is_beyond_end(&(struct place){true, false, 40, 40, 1, 40}));
+    assert_false(place_is_beyond_end(&(struct place){true, false, 100, 100, 101, 100}));
+    assert_false(place_is_beyond_end(&(struct place){true, false, 50, 50, 1000, 999}));
+    assert_false(place_is_beyond_end(&(struct place){true, true, 50, 50, 1, 40}));
+    assert_false(place_is_beyond_end(&(struct place){false, false, 0, 50, 1, 40}));
+}
+
 TEST(counting_never_goes_on_before_the_first_message_that_can_come)
 {
     assert_int_equal(place_after_rebuild(0, 1), 0);
@@ -40,4 +51,5 @@ TEST(counting_never_goes_on_before_the_first_message_that_can_come)
 }
 
 TESTS(RUN(judges_each_way_in_which_the_position_may_fit_or_not),
+      RUN(a_position_is_beyond_the_end_only_of_a_stream_that_is_the_same),
       RUN(counting_never_goes_on_before_the_first_message_that_can_come))
