@@ -35,6 +35,7 @@ struct leases {
     int64_t ttl_ms; /* ours or the bucket's, whichever is shorter */
     int option_ttl_ms;
     char created[CREATED_MAX]; /* the bucket's birthday: revisions of another bucket mean nothing */
+    bool has_copies;           /* as many as the events */
     uint32_t partition_count;
     uint32_t member_count;
     struct lease *leases; /* partition_count of them */
@@ -172,7 +173,7 @@ static bool make_bucket(struct leases *leases, struct error *err)
     config.History = 1;
     config.TTL = leases->option_ttl_ms * NS_PER_MS;
     config.StorageType = js_MemoryStorage;
-    config.Replicas = 1;
+    config.Replicas = 1; /* add_copies sees to the others */
     status = js_CreateKeyValue(&store, bus_jetstream(leases->bus), &config);
     kvStore_Destroy(store);
     if (status != NATS_OK)
@@ -213,6 +214,7 @@ static void compare_birthday(struct leases *leases, const char *created)
         return;
     for (uint32_t i = 0; i < leases->partition_count; i++)
         leases->leases[i].revision = 0;
+    leases->has_copies = false;
     snprintf(leases->created, sizeof(leases->created), "%s", created);
 }
 
@@ -247,6 +249,32 @@ static void read_config(struct leases *leases, const json_t *info)
     leases->ttl_ms = leases->option_ttl_ms;
     if (ttl_ns > 0 && ttl_ns / NS_PER_MS < leases->ttl_ms)
         leases->ttl_ms = ttl_ns / NS_PER_MS;
+}
+
+/*
+ * With fewer copies than the events have, the loss of one server of a cluster could take the leases
+ * and stop all readers. Until there are streams, or servers, the bucket does with what it has.
+ */
+static void add_copies(struct leases *leases, json_t *config)
+{
+    AUTO(js_api_free) struct js_api_answer stream = {0};
+    AUTO(js_api_free) struct js_api_answer updated = {0};
+    AUTO(auto_free) char *body = NULL;
+    int wait_ms = bus_request_ms(leases->bus);
+    struct error ignored; /* tried again with the next step */
+    json_t *copies;
+
+    if (leases->has_copies || !js_api_request(leases->bus, "STREAM.INFO." STREAM_PREFIX "0", "",
+                                              wait_ms, &stream, &ignored))
+        return;
+    copies = json_object_get(json_object_get(stream.json, "config"), "num_replicas");
+    leases->has_copies =
+        json_integer_value(copies) <= json_integer_value(json_object_get(config, "num_replicas"));
+    if (leases->has_copies || json_object_set(config, "num_replicas", copies) != 0)
+        return;
+    body = json_dumps(config, JSON_COMPACT);
+    leases->has_copies = body != NULL && js_api_request(leases->bus, "STREAM.UPDATE." STREAM, body,
+                                                        wait_ms, &updated, &ignored);
 }
 
 /* Counts the members, this process among them whether or not it has announced itself yet. */
@@ -290,6 +318,7 @@ static bool look(struct leases *leases, struct error *err)
             return false;
     }
     read_config(leases, info.json);
+    add_copies(leases, json_object_get(info.json, "config"));
     read_keys(leases, json_object_get(json_object_get(info.json, "state"), "subjects"));
     return true;
 }
