@@ -27,6 +27,7 @@ struct pull {
     uint64_t credit;         /* messages asked for that have not come */
     int64_t silent_after_ms; /* by then the last pull request has been answered, or never */
     size_t bytes_max;        /* of one pull request; grows when a message does not fit */
+    int create_ms;           /* what the next try to make a consumer waits; 0: as the first */
 };
 
 /* A delivery whose place in the order has been checked. */

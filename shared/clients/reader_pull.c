@@ -17,6 +17,12 @@
  */
 enum { PULL_EXPIRES_MS = 2000, INACTIVE_MS = 30000 };
 
+/*
+ * A cluster may place a consumer on a server that died a moment ago, which nobody answers for; the
+ * next one is placed anew. So the first try is short, and each that fails doubles it.
+ */
+enum { CREATE_FIRST_MS = 500 };
+
 /* What the server adds to a message when it counts bytes: subjects and headers. */
 enum { MESSAGE_OVERHEAD = 8192, PULL_BYTES_LIMIT = 64 << 20 };
 
@@ -73,7 +79,10 @@ bool pull_open(struct pull *pull, struct bus *bus, const struct reader_options *
     char stream[STREAM_NAME_SIZE];
     char subject[SUBJECT_MAX];
     char body[BODY_MAX];
+    int wait_ms = pull->create_ms == 0 ? CREATE_FIRST_MS : pull->create_ms;
 
+    if (wait_ms > options->request_ms)
+        wait_ms = options->request_ms;
     pull->epoch = bus_epoch(bus);
     pull->consumer_seq = 0;
     pull->credit = 0;
@@ -88,8 +97,11 @@ bool pull_open(struct pull *pull, struct bus *bus, const struct reader_options *
         ",\"ack_policy\":\"none\",\"replay_policy\":\"instant\",\"inactive_threshold\":%" PRId64
         ",\"num_replicas\":1,\"mem_storage\":true}}",
         stream, pull->consumer, position + 1, INACTIVE_MS * NS_PER_MS);
-    if (!js_api_request(bus, subject, body, options->request_ms, &answer, err))
+    if (!js_api_request(bus, subject, body, wait_ms, &answer, err)) {
+        pull->create_ms = 2 * wait_ms;
         return false;
+    }
+    pull->create_ms = 0;
     if (!subscribe(pull, bus, err)) {
         pull_drop(pull, bus, options);
         return false;
