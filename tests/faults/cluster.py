@@ -8,6 +8,7 @@ from product import ROOT, wait_until
 from stack import Process, free_port
 
 NAMES = ("nats-1", "nats-2", "nats-3")
+LEASES = "KV_adledger_leases"
 
 
 class Cluster:
@@ -36,7 +37,7 @@ class Cluster:
     def start(self):
         for name in NAMES:
             self.start_one(name)
-        wait_until("the cluster is whole", lambda: all(self.healthy(name) for name in NAMES), 30)
+        wait_until("the cluster is whole", self.is_whole, 30)
 
     def start_one(self, name):
         ports, store = self.ports[name], self.stack.dir / name
@@ -60,8 +61,7 @@ class Cluster:
             return False
 
     def streams(self):
-        """The newest state of the partitions' streams that any node tells, with its leader."""
-        found = {}
+        """What each node that runs tells of its streams: (node, stream) pairs."""
         for name in NAMES:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]['monitor']}/jsz?streams=1", timeout=1) as answer:
@@ -69,16 +69,33 @@ class Cluster:
             except OSError:
                 continue
             for stream in (stream for account in accounts for stream in account.get("stream_detail") or []):
-                partition = stream["name"].removeprefix("ADS_")
-                if partition.isdigit() and stream["state"]["last_seq"] >= found.get(int(partition), (0, ""))[0]:
-                    found[int(partition)] = (stream["state"]["last_seq"], (stream.get("cluster") or {}).get("leader"))
-        return found
+                yield name, stream
 
     def ends(self):
-        return {partition: end for partition, (end, _) in self.streams().items()}
+        """The last sequence of each partition's stream that any node has."""
+        ends = {}
+        for _, stream in self.streams():
+            partition = stream["name"].removeprefix("ADS_")
+            if partition.isdigit():
+                ends[int(partition)] = max(ends.get(int(partition), 0), stream["state"]["last_seq"])
+        return ends
+
+    def copies(self, name):
+        """The nodes that have the stream."""
+        return [node for node, stream in self.streams() if stream["name"] == name]
+
+    def leader_of(self, name):
+        """The node that calls itself the stream's leader: others may still name one that is gone."""
+        for node, stream in self.streams():
+            if stream["name"] == name and (stream.get("cluster") or {}).get("leader") == node:
+                return node
+        return None
 
     def leader(self):
-        return wait_until("the stream has a leader", lambda: self.streams().get(0, (0, None))[1], 15)
+        return wait_until("the stream has a leader", lambda: self.leader_of("ADS_0"), 25)
+
+    def is_whole(self):
+        return all(self.healthy(name) for name in NAMES)
 
     def followers(self):
         return [name for name in NAMES if name != self.leader()]
