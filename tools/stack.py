@@ -162,6 +162,7 @@ class Stack:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.processes = {}
         self.via = {}  # (service, server) -> the port that this service uses instead of the server's own
+        self.url_files = None  # a directory: services get their servers' URLs by files in it, as a deployment's secrets
         self.settings = self._load_settings(fixed_ports or {}, prefer_ports)
         self.keys_file, self.admin_key_file = self.dir / "keys", self.dir / "admin_key"
 
@@ -238,20 +239,32 @@ class Stack:
     def service_env(self, name, **more):
         """The environment of a service: the user's own settings, but always the private servers."""
         env = {key: value for key, value in os.environ.items() if not key.startswith(("POSTGRES_", "REDIS_", "DB_DSN"))}
+        for variable in ("DATABASE_URL", "REDIS_URL", "NATS_URL", "HTTP_PORT"):
+            env.pop(variable + "_FILE", None)
         env.setdefault("TRUST_BODY_IP", "on")  # the earlier trackers' callers send the player's address in the body
         for host in ("HTTP_HOST", "INGEST_HOST", "ANALYTICS_HOST"):
             env.setdefault(host, "127.0.0.1")
         if not env.get("AUTH_KEYS"):
             env.setdefault("AUTH_KEYS_FILE", str(self.keys_file))
         env.update(self.extra_env)
-        for variable, server in (("DATABASE_URL", "postgres"), ("REDIS_URL", "redis"), ("NATS_URL", "nats")):
-            env[variable] = self.server_url(server, self.via.get((name, server)))
+        env.update(self.url_env(name))
         env.update(INGEST_PORT=str(self.port("ingest")), ANALYTICS_PORT=str(self.port("analytics")),
                    HTTP_PORT=str(self.port("gateway")), CATALOGUE_FILE=str(self.dir / "gateway" / "catalogue.json"),
                    SPOOL_DIR=str(self.dir / "spool"))
         env.update(more)
-        for variable in ("DATABASE_URL", "REDIS_URL", "NATS_URL", "HTTP_PORT"):
-            env.pop(variable + "_FILE", None)
+        return env
+
+    def url_env(self, name):
+        """Where a service finds the servers; by files, they are written anew."""
+        env = {}
+        for variable, server in (("DATABASE_URL", "postgres"), ("REDIS_URL", "redis"), ("NATS_URL", "nats")):
+            url = self.server_url(server, self.via.get((name, server)))
+            if self.url_files is None:
+                env[variable] = url
+                continue
+            path = Path(self.url_files) / f"{name}_{server}_url"
+            self._write_secret(path, url + "\n")
+            env[variable + "_FILE"] = str(path)
         return env
 
     def process(self, name):

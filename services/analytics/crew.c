@@ -24,7 +24,7 @@ void crew_init(struct crew *crew, const struct settings *settings, struct servic
 
 static bool open_bus(struct crew *crew, struct error *err)
 {
-    const struct bus_options options = {.url = crew->settings->endpoints.nats_url,
+    const struct bus_options options = {.endpoint = crew->settings->endpoints.live.nats,
                                         .name = "adledger analytics",
                                         .connect_ms = CONNECT_MS,
                                         .request_ms = REQUEST_MS};

@@ -55,13 +55,13 @@ static void init_guards(struct keeper *self)
 struct keeper *keeper_open(const struct keeper_options *options, struct error *err)
 {
     AUTO(keeper_close) struct keeper *keeper = calloc(1, sizeof(*keeper));
-    struct pg_options pg = {.conninfo = options->pg_conninfo,
+    struct pg_options pg = {.endpoint = options->postgres,
                             .application = "adledger analytics",
                             .connect_ms = options->connect_ms,
                             .query_ms = options->pg_ms,
                             .on_wait = options->on_wait,
                             .ctx = options->ctx};
-    struct redis_options redis = {.url = options->redis_url,
+    struct redis_options redis = {.endpoint = options->redis,
                                   .connect_ms = options->connect_ms,
                                   .command_ms = options->redis_ms};
 

@@ -17,14 +17,15 @@
 #include <stdint.h>
 
 struct bus;
+struct endpoint;
 struct keeper;
 struct metrics;
 
 struct keeper_options {
     uint32_t partition, partition_count;
-    struct bus *bus;                     /* borrowed */
-    struct metrics *metrics;             /* borrowed */
-    const char *redis_url, *pg_conninfo; /* borrowed until keeper_close */
+    struct bus *bus;                   /* borrowed */
+    struct metrics *metrics;           /* borrowed */
+    struct endpoint *redis, *postgres; /* borrowed until keeper_close */
     int connect_ms, redis_ms, pg_ms;
     int trim_interval_ms;
     int64_t dedup_window_ms;

@@ -37,6 +37,7 @@ int main(int argc, char **argv)
     if (!config_command_line(argc, argv, "analytics", settings_rows, &settings, &status))
         return status;
     if (!config_load(settings_rows, &settings, &err) || !settings_resolve(&settings, &err) ||
+        !endpoints_open(&settings.endpoints, &err) ||
         !process_open("analytics", &settings.process, &err))
         return service_fail(&err);
     warn_of_notes(&settings.endpoints);

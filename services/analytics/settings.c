@@ -44,14 +44,14 @@ bool settings_resolve(struct settings *settings, struct error *err)
 
 static bool on_reload(void *ctx, void *fresh, struct error *err)
 {
+    const struct settings *running = ctx;
     struct settings *settings = fresh;
 
-    (void)ctx;
-    return settings_resolve(settings, err);
+    return settings_resolve(settings, err) &&
+           endpoints_take_up(&running->endpoints, &settings->endpoints, err);
 }
 
-struct reload_options settings_reload_options(const struct settings *settings,
-                                              struct service *service)
+struct reload_options settings_reload_options(struct settings *settings, struct service *service)
 {
     return (struct reload_options){
         .service = service,
@@ -60,10 +60,12 @@ struct reload_options settings_reload_options(const struct settings *settings,
         .settings_size = sizeof(*settings),
         .process_offset = offsetof(struct settings, process),
         .apply = on_reload,
+        .ctx = settings,
     };
 }
 
 void settings_free(struct settings *settings)
 {
+    endpoints_close(&settings->endpoints);
     config_free(settings_rows, settings);
 }

@@ -31,6 +31,5 @@ extern const struct option_row settings_rows[];
 
 /* Applies what one row alone cannot check. Call it once, after config_load. */
 MUST_CHECK bool settings_resolve(struct settings *settings, struct error *err);
-struct reload_options settings_reload_options(const struct settings *settings,
-                                              struct service *service);
+struct reload_options settings_reload_options(struct settings *settings, struct service *service);
 void settings_free(struct settings *settings);

@@ -125,7 +125,7 @@ static void *on_keeper_thread(void *ctx)
 static bool open_counter(struct worker *self, struct error *err)
 {
     const struct settings *settings = self->options.settings;
-    const struct redis_options redis = {.url = settings->endpoints.redis,
+    const struct redis_options redis = {.endpoint = settings->endpoints.live.redis,
                                         .connect_ms = CONNECT_MS,
                                         .command_ms = REDIS_MS,
                                         .guard = &self->guard};
@@ -167,8 +167,8 @@ static bool open_keeper(struct worker *self, struct error *err)
         .partition_count = (uint32_t)settings->partitions,
         .bus = self->options.bus,
         .metrics = self->options.metrics,
-        .redis_url = settings->endpoints.redis,
-        .pg_conninfo = settings->endpoints.postgres,
+        .redis = settings->endpoints.live.redis,
+        .postgres = settings->endpoints.live.postgres,
         .connect_ms = CONNECT_MS,
         .redis_ms = REDIS_MS,
         .pg_ms = PG_MS,

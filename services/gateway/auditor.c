@@ -42,7 +42,7 @@ static void tell(struct auditor *self, const struct audit *audit);
 
 struct auditor *auditor_open(const struct auditor_options *options, struct error *err)
 {
-    const struct pg_options pg = {.conninfo = options->conninfo,
+    const struct pg_options pg = {.endpoint = options->postgres,
                                   .application = "adledger gateway audit",
                                   .connect_ms = CONNECT_MS,
                                   .query_ms = LOCK_MS};

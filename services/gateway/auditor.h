@@ -16,12 +16,14 @@
 #include "base/error.h"
 #include <stdint.h>
 
+struct endpoint;
+
 enum { AUDITOR_QUERY_MS = 5000, AUDITOR_REMEMBERED = 256 };
 
 struct auditor;
 
 struct auditor_options {
-    const char *conninfo; /* borrowed until auditor_close */
+    struct endpoint *postgres; /* borrowed until auditor_close */
     int64_t interval_ms, span_ms, settle_ms;
 };
 

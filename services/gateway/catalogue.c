@@ -178,9 +178,6 @@ static bool await_change(struct catalogue *self, struct pg *pg, struct error *er
 static bool follow_connection(struct catalogue *self, struct pg *pg, struct backoff *backoff,
                               struct error *err)
 {
-    /* LISTEN belongs to the connection, so each starts with it, before the first read. */
-    if (!pg_query(pg, NULL, "LISTEN ads_changed", NULL, 0, NULL, err))
-        return false;
     while (!is_stopping(self)) {
         int64_t started_ms = clock_now_ms();
 
@@ -199,8 +196,9 @@ static bool follow_connection(struct catalogue *self, struct pg *pg, struct back
 static void *follow(void *ctx)
 {
     struct catalogue *self = ctx;
-    struct pg_options options = {.conninfo = self->options.conninfo,
+    struct pg_options options = {.endpoint = self->options.postgres,
                                  .application = "adledger gateway catalogue",
+                                 .session_sql = "LISTEN ads_changed",
                                  .connect_ms = CONNECT_MS,
                                  .query_ms = QUERY_MS};
     AUTO(pg_close) struct pg *pg = pg_new(&options);

@@ -23,6 +23,7 @@
 
 struct catalogue;
 struct catalogue_snapshot;
+struct endpoint;
 
 struct ad {
     const char *id; /* all text is borrowed from the snapshot, NUL-terminated */
@@ -33,8 +34,8 @@ struct ad {
 };
 
 struct catalogue_options {
-    const char *conninfo; /* PostgreSQL; borrowed */
-    const char *file;     /* where the snapshot is kept; borrowed */
+    struct endpoint *postgres; /* borrowed */
+    const char *file;          /* where the snapshot is kept; borrowed */
     int refresh_ms;
     size_t ads_max;
 };

@@ -64,7 +64,7 @@ static bool open_nats(struct collector *self, struct error *err)
 {
     const struct settings *settings = self->options.settings;
     struct nats_loop_options options = {
-        .bus = {.url = settings->endpoints.nats_url,
+        .bus = {.endpoint = settings->endpoints.live.nats,
                 .name = self->connection_name,
                 .connect_ms = CONNECT_MS,
                 .request_ms = CONNECT_MS},

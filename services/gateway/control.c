@@ -55,7 +55,7 @@ struct control *control_open(struct gateway *gateway, struct error *err)
     self->gateway = gateway;
     self->started_ms = clock_now_ms();
     backoff_init(&self->backoff, RETRY_BASE_MS, RETRY_CAP_MS, (uint64_t)clock_now_us());
-    self->watch = stream_watch_new(gateway->settings->endpoints.nats_url,
+    self->watch = stream_watch_new(gateway->settings->endpoints.live.nats,
                                    (uint32_t)gateway->settings->partitions,
                                    gateway->settings->stream_max_bytes);
     stopper_init(&self->stopper);
@@ -120,7 +120,7 @@ static void *on_thread(void *ctx)
 static bool ensure_streams(struct control *self, struct error *err)
 {
     const struct settings *settings = self->gateway->settings;
-    const struct bus_options options = {.url = settings->endpoints.nats_url,
+    const struct bus_options options = {.endpoint = settings->endpoints.live.nats,
                                         .name = "adledger-gateway-control",
                                         .connect_ms = CONNECT_MS,
                                         .request_ms = REQUEST_MS};

@@ -41,7 +41,7 @@ static void report_ranges(struct gateway_thread *self);
 static bool open_query_pool(struct gateway *gateway, struct error *err)
 {
     const struct query_pool_options options = {
-        .conninfo = gateway->settings->endpoints.postgres,
+        .postgres = gateway->settings->endpoints.live.postgres,
         .name = QUERY_POOL_QUERY,
         .application = "adledger gateway query",
         .what = "query",
@@ -52,8 +52,6 @@ static bool open_query_pool(struct gateway *gateway, struct error *err)
         .slow_ms = (int)gateway->settings->pg_slow_ms,
     };
 
-    if (!redis_address_parse(gateway->settings->endpoints.redis, &gateway->redis, err))
-        return error_wrap(err, "redis");
     gateway->query_pool = query_pool_open(&options, err);
     return gateway->query_pool != NULL;
 }
@@ -62,7 +60,7 @@ static bool open_query_pool(struct gateway *gateway, struct error *err)
 static bool open_proof_pool(struct gateway *gateway, struct error *err)
 {
     const struct query_pool_options options = {
-        .conninfo = gateway->settings->endpoints.postgres,
+        .postgres = gateway->settings->endpoints.live.postgres,
         .name = QUERY_POOL_PROOF,
         .application = "adledger gateway proof",
         .what = "proof",
@@ -81,7 +79,7 @@ static bool open_auditor(struct gateway *gateway, struct error *err)
 {
     const struct settings *settings = gateway->settings;
     const struct auditor_options options = {
-        .conninfo = settings->endpoints.postgres,
+        .postgres = settings->endpoints.live.postgres,
         .interval_ms = settings->audit_interval_ms,
         .span_ms = settings->audit_span_ms,
         .settle_ms = settings->audit_settle_ms,
@@ -105,7 +103,7 @@ bool gateway_open(struct gateway *gateway, const struct settings *settings, stru
                   struct admission *admission, struct error *err)
 {
     const struct catalogue_options options = {
-        .conninfo = settings->endpoints.postgres,
+        .postgres = settings->endpoints.live.postgres,
         .file = settings->catalogue_file,
         .refresh_ms = (int)settings->catalogue_refresh_ms,
         .ads_max = (size_t)settings->catalogue_ads_max,
@@ -228,7 +226,7 @@ static bool open_query(struct gateway_thread *self, struct error *err)
 {
     const struct settings *settings = self->settings;
     const struct query_options options = {
-        .redis = {.address = self->gateway->redis,
+        .redis = {.endpoint = settings->endpoints.live.redis,
                   .connect_ms = REDIS_CONNECT_MS,
                   .batch_ms = (int)settings->query_deadline_ms,
                   .slow_ms = (int)settings->redis_slow_ms,

@@ -8,7 +8,6 @@
 #pragma once
 
 #include "base/error.h"
-#include "clients/redis.h"
 #include "event/visitor.h"
 #include "http/routes.h"
 #include "http/server.h"
@@ -42,7 +41,6 @@ struct gateway {
     struct query_pool *query_pool;   /* owned: PostgreSQL's threads for analytics */
     struct query_pool *proof_pool;   /* owned: the one for receipts, audits and dead letters */
     struct auditor *auditor;         /* owned */
-    struct redis_address redis;      /* where every loop asks first */
     uint8_t id[GATEWAY_ID_BYTES];    /* this life of the process */
     atomic_int loops_connected;      /* to NATS */
     atomic_int loops_streaming;      /* connected, and their breaker is closed */

@@ -39,7 +39,7 @@ static bool write_jobs(void *ctx, const struct keep_job *jobs, struct error *err
 struct inbox *inbox_open(const struct inbox_options *options, struct error *err)
 {
     AUTO(inbox_close) struct inbox *self = calloc(1, sizeof(*self));
-    const struct pg_options pg = {.conninfo = options->conninfo,
+    const struct pg_options pg = {.endpoint = options->postgres,
                                   .application = "adledger gateway inbox",
                                   .connect_ms = options->connect_ms,
                                   .query_ms = options->query_ms};

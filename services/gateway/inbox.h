@@ -16,13 +16,14 @@
 
 #include "kept_rows.h"
 
+struct endpoint;
 struct inbox;
 struct service_component;
 
 enum { INBOX_LOOK_MS = 1000, INBOX_CLAIM_MAX = 16 };
 
 struct inbox_options {
-    const char *conninfo; /* borrowed until inbox_close */
+    struct endpoint *postgres; /* borrowed until inbox_close */
     int connect_ms, query_ms;
     int64_t max_bytes;
 };

@@ -23,7 +23,7 @@ static bool open_stores(struct keep_lines *self, const struct settings *settings
     const struct spool_options spool = {.directory = settings->spool_dir,
                                         .instance = settings->instance_name,
                                         .max_bytes = settings->spool_max_bytes};
-    const struct inbox_options inbox = {.conninfo = settings->endpoints.postgres,
+    const struct inbox_options inbox = {.postgres = settings->endpoints.live.postgres,
                                         .connect_ms = INBOX_CONNECT_MS,
                                         .query_ms = INBOX_QUERY_MS,
                                         .max_bytes = settings->inbox_max_bytes};
@@ -62,7 +62,7 @@ static bool open_lines(struct keep_lines *self, const struct settings *settings,
 struct keep_lines *keep_lines_open(const struct settings *settings, struct error *err)
 {
     AUTO(keep_lines_close) struct keep_lines *self = calloc(1, sizeof(*self));
-    struct replayer_options replayer = {.nats_url = settings->endpoints.nats_url,
+    struct replayer_options replayer = {.nats = settings->endpoints.live.nats,
                                         .events_per_s = settings->replay_events_per_s,
                                         .batches_per_s = settings->replay_batches_per_s};
 

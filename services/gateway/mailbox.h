@@ -26,12 +26,14 @@ enum mail_kind {
     MAIL_UP,
     MAIL_DOWN,
     MAIL_CLOSED,
+    MAIL_LEFT, /* the mover has ended */
 };
 
 struct mail {
     enum mail_kind kind;
     natsConnection *connection;
     int descriptor;
+    uint64_t version; /* MAIL_DIALED: of the endpoint, that it was made with */
 };
 
 struct mailbox {

@@ -40,13 +40,17 @@ static struct server *open_server(struct gateway *gateway, struct error *err)
     return server_open(&options, err);
 }
 
-/* On SIGHUP. The fresh settings count for who may and how often; all others stay. */
+/* On SIGHUP. The fresh settings count for who may and how often, and for where the servers are. */
 static bool on_reload(void *ctx, void *fresh, struct error *err)
 {
-    return settings_resolve(fresh, err) && admission_reload(ctx, fresh, err);
+    struct gateway *gateway = ctx;
+    struct settings *settings = fresh;
+
+    return settings_resolve(settings, err) && admission_reload(gateway->admission, settings, err) &&
+           endpoints_take_up(&gateway->settings->endpoints, &settings->endpoints, err);
 }
 
-static struct reloader *open_reloader(const struct gateway *gateway, struct error *err)
+static struct reloader *open_reloader(struct gateway *gateway, struct error *err)
 {
     const struct reload_options options = {
         .service = gateway->service,
@@ -55,7 +59,7 @@ static struct reloader *open_reloader(const struct gateway *gateway, struct erro
         .settings_size = sizeof(struct settings),
         .process_offset = offsetof(struct settings, process),
         .apply = on_reload,
-        .ctx = gateway->admission,
+        .ctx = gateway,
     };
 
     return reloader_open(&options, err);
@@ -82,6 +86,7 @@ int main(int argc, char **argv)
     if (!config_command_line(argc, argv, "gateway", settings_rows, &settings, &status))
         return status;
     if (!config_load(settings_rows, &settings, &err) || !settings_resolve(&settings, &err) ||
+        !endpoints_open(&settings.endpoints, &err) ||
         !process_open("gateway", &settings.process, &err))
         return service_fail(&err);
     warn_of_notes(&settings.endpoints);

@@ -88,7 +88,8 @@ static bool set_callbacks(natsOptions *nats, const struct nats_dialer_options *o
 
 static bool connect_once(struct nats_dialer *self, struct error *err)
 {
-    natsOptions *nats = bus_options_new(&self->options.bus, err);
+    uint64_t version = 0;
+    natsOptions *nats = bus_options_new(&self->options.bus, &version, err);
     natsConnection *connection = NULL;
     natsStatus status = NATS_OK;
     bool is_set = nats != NULL && set_callbacks(nats, &self->options, err);
@@ -100,6 +101,6 @@ static bool connect_once(struct nats_dialer *self, struct error *err)
         return false;
     if (status != NATS_OK)
         return error_set(err, ERROR_UNAVAILABLE, "nats: connect: %s", natsStatus_GetText(status));
-    self->options.on_dialed(self->options.loop, connection);
+    self->options.on_dialed(self->options.loop, connection, version);
     return true;
 }

@@ -21,7 +21,8 @@ struct nats_dialer_options {
     natsEvLoop_WriteAddRemove write;
     natsEvLoop_Detach detach;
     natsConnectionHandler disconnected, reconnected, closed;
-    void (*on_dialed)(void *loop, natsConnection *connection); /* hands the connection over */
+    /* Hands the connection over; version is of the endpoint, that it was made with. */
+    void (*on_dialed)(void *loop, natsConnection *connection, uint64_t version);
 };
 
 struct nats_dialer *nats_dialer_open(const struct nats_dialer_options *options, struct error *err);

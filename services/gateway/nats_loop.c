@@ -1,8 +1,10 @@
 #include "nats_loop.h"
 
 #include "base/auto.h"
+#include "clients/endpoint.h"
 #include "mailbox.h"
 #include "nats_dialer.h"
+#include "nats_mover.h"
 #include "runtime/log.h"
 
 #include <pthread.h>
@@ -21,12 +23,15 @@ struct nats_loop {
     struct mailbox mailbox;
     h2o_multithread_receiver_t waker; /* wakes the loop; carries no message */
     struct nats_dialer *dialer;       /* owned; NULL while there is a connection */
+    struct nats_mover *mover;         /* owned; NULL but when the connection is to be left */
     natsConnection *connection;       /* owned; NULL while dialing */
+    uint64_t version;                 /* of the endpoint, that the connection was made with */
     natsSubscription *replies;        /* owned: <inbox>.* */
     natsSubscription *elections;      /* owned: ELECTIONS.* */
     char inbox[INBOX_MAX];
     h2o_socket_t *socket; /* over a dup of libnats' descriptor; NULL: detached */
     bool is_up;
+    bool is_closed;        /* for good, while the mover still looks at it */
     bool was_closed_early; /* the coming connection: for good, before the dialer handed it over */
     bool has_output;       /* libnats wants to write */
     bool awaits_writable;  /* h2o watches for room in the socket's buffer */
@@ -41,13 +46,17 @@ static natsStatus on_detach(void *user_data);
 static void on_disconnected(natsConnection *connection, void *closure);
 static void on_reconnected(natsConnection *connection, void *closure);
 static void on_closed(natsConnection *connection, void *closure);
-static void on_dialed(void *ctx, natsConnection *connection);
+static void on_dialed(void *ctx, natsConnection *connection, uint64_t version);
+static void on_left(void *ctx);
 
 /* On the loop. */
 static void take_mail(struct nats_loop *self, const struct mail *mail);
 static void attach(struct nats_loop *self, int descriptor);
 static void detach(struct nats_loop *self);
-static void start_connection(struct nats_loop *self, natsConnection *connection);
+static void start_connection(struct nats_loop *self, const struct mail *mail);
+static void leave(struct nats_loop *self);
+static void take_left(struct nats_loop *self);
+static void take_closed(struct nats_loop *self);
 static void set_up(struct nats_loop *self, bool is_up);
 static void on_readable(h2o_socket_t *socket, const char *err);
 static void read_replies(struct nats_loop *self);
@@ -144,7 +153,8 @@ void nats_loop_close(struct nats_loop **nats)
         else if (mail.kind == MAIL_ATTACH)
             (void)close(mail.descriptor);
     }
-    if (self->was_closed_early && self->connection != NULL)
+    nats_mover_close(&self->mover);
+    if ((self->was_closed_early || self->is_closed) && self->connection != NULL)
         end_connection(self);
     if (self->connection != NULL)
         natsConnection_Close(self->connection);
@@ -161,14 +171,6 @@ static bool is_on_loop(const struct nats_loop *self)
     return pthread_equal(pthread_self(), self->owner) != 0;
 }
 
-static bool post(struct nats_loop *self, enum mail_kind kind, natsConnection *connection,
-                 int descriptor)
-{
-    const struct mail mail = {.kind = kind, .connection = connection, .descriptor = descriptor};
-
-    return mailbox_put(&self->mailbox, &mail);
-}
-
 /* The dialer's thread at first, libnats' reconnect thread later; never the loop's. */
 static natsStatus on_attach(void **user_data, void *loop, natsConnection *connection,
                             natsSock descriptor)
@@ -179,7 +181,9 @@ static natsStatus on_attach(void **user_data, void *loop, natsConnection *connec
     *user_data = self;
     if (copy < 0)
         return NATS_SYS_ERROR;
-    if (!post(self, MAIL_ATTACH, connection, copy)) {
+    if (!mailbox_put(
+            &self->mailbox,
+            &(struct mail){.kind = MAIL_ATTACH, .connection = connection, .descriptor = copy})) {
         (void)close(copy);
         return NATS_NO_MEMORY;
     }
@@ -196,7 +200,8 @@ static natsStatus on_read_interest(void *user_data, bool add)
         detach(self);
         return NATS_OK;
     }
-    return post(self, MAIL_DETACH, NULL, -1) ? NATS_OK : NATS_NO_MEMORY;
+    return mailbox_put(&self->mailbox, &(struct mail){.kind = MAIL_DETACH}) ? NATS_OK
+                                                                            : NATS_NO_MEMORY;
 }
 
 static natsStatus on_write_interest(void *user_data, bool add)
@@ -209,7 +214,8 @@ static natsStatus on_write_interest(void *user_data, bool add)
     }
     if (!add)
         return NATS_OK; /* detaching forgets it too */
-    return post(self, MAIL_WRITE, NULL, -1) ? NATS_OK : NATS_NO_MEMORY;
+    return mailbox_put(&self->mailbox, &(struct mail){.kind = MAIL_WRITE}) ? NATS_OK
+                                                                           : NATS_NO_MEMORY;
 }
 
 static natsStatus on_detach(void *user_data)
@@ -218,30 +224,35 @@ static natsStatus on_detach(void *user_data)
 }
 
 /* A lost report would leave the loop waiting for ever, and only memory can lose it. */
-static void post_state(struct nats_loop *self, enum mail_kind kind, natsConnection *connection)
+static void report(struct nats_loop *self, const struct mail *mail)
 {
-    if (!post(self, kind, connection, -1))
-        log_error("nats_report_lost", "kind=%d", (int)kind);
+    if (!mailbox_put(&self->mailbox, mail))
+        log_error("nats_report_lost", "kind=%d", (int)mail->kind);
 }
 
 static void on_disconnected(natsConnection *connection, void *closure)
 {
-    post_state(closure, MAIL_DOWN, connection);
+    report(closure, &(struct mail){.kind = MAIL_DOWN, .connection = connection});
 }
 
 static void on_reconnected(natsConnection *connection, void *closure)
 {
-    post_state(closure, MAIL_UP, connection);
+    report(closure, &(struct mail){.kind = MAIL_UP, .connection = connection});
 }
 
 static void on_closed(natsConnection *connection, void *closure)
 {
-    post_state(closure, MAIL_CLOSED, connection);
+    report(closure, &(struct mail){.kind = MAIL_CLOSED, .connection = connection});
 }
 
-static void on_dialed(void *ctx, natsConnection *connection)
+static void on_dialed(void *ctx, natsConnection *connection, uint64_t version)
 {
-    post_state(ctx, MAIL_DIALED, connection);
+    report(ctx, &(struct mail){.kind = MAIL_DIALED, .connection = connection, .version = version});
+}
+
+static void on_left(void *ctx)
+{
+    report(ctx, &(struct mail){.kind = MAIL_LEFT});
 }
 
 void nats_loop_turn(struct nats_loop *self)
@@ -253,6 +264,9 @@ void nats_loop_turn(struct nats_loop *self)
         take_mail(self, &mail);
     if (self->connection == NULL && self->dialer == NULL && !dial(self, &err))
         log_warn("nats_dial_failed", "why=\"%s\"", err.text); /* tried again next turn */
+    if (self->connection != NULL && self->mover == NULL &&
+        self->version != endpoint_version(self->options.bus.endpoint))
+        leave(self);
 }
 
 static void take_mail(struct nats_loop *self, const struct mail *mail)
@@ -268,7 +282,7 @@ static void take_mail(struct nats_loop *self, const struct mail *mail)
         self->has_output = true;
         return;
     case MAIL_DIALED:
-        start_connection(self, mail->connection);
+        start_connection(self, mail);
         return;
     case MAIL_UP:
     case MAIL_DOWN:
@@ -280,10 +294,10 @@ static void take_mail(struct nats_loop *self, const struct mail *mail)
         }
         return;
     case MAIL_CLOSED:
-        if (self->connection == NULL)
-            self->was_closed_early = true; /* the dialer is about to hand it over */
-        else
-            end_connection(self);
+        take_closed(self);
+        return;
+    case MAIL_LEFT:
+        take_left(self);
         return;
     }
 }
@@ -307,13 +321,15 @@ static void detach(struct nats_loop *self)
     self->awaits_writable = false;
 }
 
-static void start_connection(struct nats_loop *self, natsConnection *connection)
+static void start_connection(struct nats_loop *self, const struct mail *mail)
 {
+    natsConnection *connection = mail->connection;
     char wildcard[INBOX_MAX + 4];
     natsStatus status;
 
     nats_dialer_close(&self->dialer);
     self->connection = connection;
+    self->version = mail->version;
     if (self->was_closed_early) {
         end_connection(self);
         return;
@@ -330,6 +346,42 @@ static void start_connection(struct nats_loop *self, natsConnection *connection)
         return;
     }
     set_up(self, natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED);
+}
+
+static void leave(struct nats_loop *self)
+{
+    const struct nats_mover_options options = {
+        .bus = self->options.bus, .connection = self->connection, .loop = self, .on_left = on_left};
+    struct error err;
+
+    self->mover = nats_mover_open(&options, &err);
+    if (self->mover == NULL)
+        log_warn("nats_move_failed", "why=\"%s\"", err.text); /* tried again next turn */
+}
+
+static void take_left(struct nats_loop *self)
+{
+    nats_mover_close(&self->mover);
+    if (self->is_closed) {
+        end_connection(self);
+        return;
+    }
+    self->version = endpoint_version(self->options.bus.endpoint); /* it is left once */
+    natsConnection_Close(self->connection);                       /* MAIL_CLOSED dials anew */
+}
+
+static void take_closed(struct nats_loop *self)
+{
+    if (self->connection == NULL) {
+        self->was_closed_early = true; /* the dialer is about to hand it over */
+    } else if (self->mover != NULL) {
+        self->is_closed = true; /* MAIL_LEFT follows */
+        detach(self);
+        set_up(self, false);
+        nats_mover_hurry(self->mover);
+    } else {
+        end_connection(self);
+    }
 }
 
 static void set_up(struct nats_loop *self, bool is_up)
@@ -463,4 +515,5 @@ static void end_connection(struct nats_loop *self)
     self->elections = NULL;
     self->connection = NULL;
     self->was_closed_early = false;
+    self->is_closed = false;
 }

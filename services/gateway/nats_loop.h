@@ -6,9 +6,12 @@
  * Shape:   libnats closes its own socket, so h2o watches a dup() of it. A dialer thread makes the
  *          first connection (libnats connects blocking) and a new one whenever libnats has closed
  *          the old for good; in between libnats reconnects by itself, for ever. What libnats'
- *          threads report is put into a mailbox and read at the end of a turn.
+ *          threads report is put into a mailbox and read at the end of a turn. When the endpoint
+ *          has changed, a mover tells when the connection may be closed; then the dialer makes the
+ *          next, there. To the owner that is a loss of the connection like any other.
  *
- *            dialer ──DIALED──┐                     ┌─ on_up, on_down
+ *            mover ─────LEFT──┐
+ *            dialer ──DIALED──┤                     ┌─ on_up, on_down
  *            reconnect thread ┼─ATTACH, WRITE──► nats_loop_turn
  *            callback thread ─┘ UP, DOWN, CLOSED    └─ socket reads and writes
  *

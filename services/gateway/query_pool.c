@@ -230,7 +230,7 @@ static void answer(struct query_pool *self, struct pg *pg, struct query_job *job
 static void *serve(void *ctx)
 {
     struct query_pool *self = ctx;
-    const struct pg_options options = {.conninfo = self->options.conninfo,
+    const struct pg_options options = {.endpoint = self->options.postgres,
                                        .application = self->options.application,
                                        .connect_ms = self->options.connect_ms,
                                        .query_ms = self->options.query_ms};

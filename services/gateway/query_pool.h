@@ -25,6 +25,7 @@
 #include <h2o.h>
 
 struct catalogue_snapshot;
+struct endpoint;
 struct pg;
 struct query_pool;
 
@@ -55,9 +56,9 @@ enum query_pool_name { QUERY_POOL_QUERY, QUERY_POOL_PROOF };
 
 struct query_pool_options {
     enum query_pool_name name;
-    const char *conninfo;    /* borrowed */
-    const char *application; /* borrowed: how PostgreSQL calls its connections */
-    const char *what;        /* borrowed: how metrics and logs call the breaker */
+    struct endpoint *postgres; /* borrowed */
+    const char *application;   /* borrowed: how PostgreSQL calls its connections */
+    const char *what;          /* borrowed: how metrics and logs call the breaker */
     int threads;
     size_t queue_max;
     int connect_ms, query_ms;

@@ -1,6 +1,8 @@
 #include "redis_loop.h"
 
+#include "base/auto.h"
 #include "base/backoff.h"
+#include "clients/endpoint.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
@@ -18,6 +20,8 @@ enum state { WAITING, RESOLVING, CONNECTING, GREETING, UP };
 
 struct redis_loop {
     struct redis_loop_options options;
+    struct redis_address address; /* read off the endpoint for each connection */
+    uint64_t version;             /* of the endpoint, that it was read from */
     h2o_context_t *h2o;
     enum state state;
     int64_t due_ms; /* WAITING: of the next try; later states: the deadline */
@@ -39,6 +43,7 @@ struct redis_loop {
 };
 
 /* The connection's path; the definitions follow in this order. */
+static void move(struct redis_loop *self, int64_t now_ms);
 static void resolve(struct redis_loop *self, int64_t now_ms);
 static void on_resolved(h2o_hostinfo_getaddr_req_t *req, const char *failure,
                         struct addrinfo *found, void *ctx);
@@ -87,7 +92,7 @@ void redis_loop_close(struct redis_loop **loop)
     lose(self, "closing");
     settle_loss(self, self->now_ms);
     guard_end(&self->guard);
-    sodium_memzero(&self->options.address, sizeof(self->options.address));
+    sodium_memzero(&self->address, sizeof(self->address));
     free(self);
     *loop = NULL;
 }
@@ -114,6 +119,8 @@ void redis_loop_turn(struct redis_loop *loop, int64_t now_ms)
     loop->now_ms = now_ms;
     (void)guard_step(&loop->guard, now_ms);
     settle_loss(loop, now_ms);
+    if (loop->version != 0 && loop->version != endpoint_version(loop->options.endpoint))
+        move(loop, now_ms);
     if (loop->state == WAITING && now_ms >= loop->due_ms)
         resolve(loop, now_ms);
     else if (loop->state == UP && loop->head != NULL && now_ms >= loop->head->deadline_ms)
@@ -124,13 +131,36 @@ void redis_loop_turn(struct redis_loop *loop, int64_t now_ms)
     settle_loss(loop, now_ms);
 }
 
+static bool read_address(struct redis_loop *self, struct error *err)
+{
+    AUTO(endpoint_text_free) char *url = endpoint_get(self->options.endpoint, &self->version);
+
+    if (url == NULL)
+        return error_set(err, ERROR_LIMIT, "redis: no memory");
+    return redis_address_parse(url, &self->address, err);
+}
+
+/* Leaves a server that is no longer the one to ask, and does not wait with the next. */
+static void move(struct redis_loop *self, int64_t now_ms)
+{
+    self->is_outage_told = true; /* endpoint_changed was */
+    lose(self, "its address has changed");
+    settle_loss(self, now_ms);
+    backoff_reset(&self->backoff);
+    self->due_ms = now_ms;
+}
+
 static void resolve(struct redis_loop *self, int64_t now_ms)
 {
-    const struct redis_address *address = &self->options.address;
+    const struct redis_address *address = &self->address;
     char port[8];
 
     self->state = RESOLVING;
     self->due_ms = now_ms + self->options.connect_ms;
+    if (!read_address(self, &self->why)) {
+        lose(self, self->why.text);
+        return;
+    }
     (void)snprintf(port, sizeof(port), "%d", address->port);
     self->resolving = h2o_hostinfo_getaddr(
         &self->h2o->receivers.hostinfo_getaddr,
@@ -168,7 +198,7 @@ static void on_resolved(h2o_hostinfo_getaddr_req_t *req, const char *failure,
         return;
     }
     self->state = CONNECTING;
-    self->context = redisAsyncConnect(host, self->options.address.port);
+    self->context = redisAsyncConnect(host, self->address.port);
     if (self->context == NULL || self->context->err != 0) {
         lose(self, self->context == NULL ? "no memory" : self->context->errstr);
         return;
@@ -274,7 +304,7 @@ static void on_connected(const redisAsyncContext *context, int status)
 
 static void greet(struct redis_loop *self)
 {
-    const struct redis_address *address = &self->options.address;
+    const struct redis_address *address = &self->address;
 
     self->state = GREETING;
     if (address->password[0] != '\0' && address->user[0] != '\0')
@@ -306,8 +336,7 @@ static void on_greeted(redisAsyncContext *context, void *reply, void *ctx)
     guard_reconnected(&self->guard, self->now_ms);
     self->is_outage_told = false;
     backoff_reset(&self->backoff);
-    log_info("redis_connected", "host=%s port=%d", self->options.address.host,
-             self->options.address.port);
+    log_info("redis_connected", "host=%s port=%d", self->address.host, self->address.port);
 }
 
 bool redis_loop_begin(struct redis_loop *loop, int64_t now_ms, struct error *err)

@@ -9,6 +9,9 @@
  *      ^                 |             |              |               |
  *      '-- jittered backoff: refused, lost, or a deadline has passed -'
  *
+ *          An endpoint with another text ends the connection: what waited is told, and the next
+ *          one is made there at once.
+ *
  * Units:   now_ms is monotonic and passed in; deadlines are seen at the end of a turn.
  *          A transaction is one attempt of the breaker: an outage costs few of them their deadline,
  *          and the others are told at once.
@@ -29,11 +32,12 @@
 #include <hiredis/hiredis.h>
 #include <stdint.h>
 
+struct endpoint;
 struct redis_loop;
 
 struct redis_loop_options {
-    struct redis_address address;
-    int connect_ms; /* name, connection and greeting together */
+    struct endpoint *endpoint; /* a redis:// URL; borrowed until redis_loop_close */
+    int connect_ms;            /* name, connection and greeting together */
     int batch_ms;
     int slow_ms; /* a transaction over this is slow for the breaker */
     unsigned thread;

@@ -111,6 +111,12 @@ bool replay_wire_connect(struct replay_wire *self, struct error *err)
     return connection == self->connection || subscribe(self, connection, err);
 }
 
+void replay_wire_tend(struct replay_wire *self)
+{
+    if (self->bus != NULL)
+        (void)bus_connection(self->bus);
+}
+
 bool replay_wire_is_connected(const struct replay_wire *self)
 {
     return self->bus != NULL && bus_is_connected(self->bus);

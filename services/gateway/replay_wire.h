@@ -36,6 +36,8 @@ void replay_wire_close(struct replay_wire **wire);
 
 /* Connects, unless connected. */
 MUST_CHECK bool replay_wire_connect(struct replay_wire *self, struct error *err);
+/* Lets an idle connection follow its endpoint; call it now and then. */
+void replay_wire_tend(struct replay_wire *self);
 bool replay_wire_is_connected(const struct replay_wire *self);
 /* What a batch may have, while connected. */
 size_t replay_wire_payload_max(const struct replay_wire *self);

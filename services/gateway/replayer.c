@@ -68,7 +68,7 @@ static void init_guard(struct replayer *self)
 struct replayer *replayer_open(const struct replayer_options *options, struct error *err)
 {
     AUTO(replayer_close) struct replayer *self = calloc(1, sizeof(*self));
-    const struct bus_options bus = {.url = options->nats_url,
+    const struct bus_options bus = {.endpoint = options->nats,
                                     .name = "adledger gateway replayer",
                                     .connect_ms = CONNECT_MS,
                                     .request_ms = REQUEST_MS};
@@ -161,8 +161,10 @@ static int64_t step(struct replayer *self)
 
 static void look_around(struct replayer *self, int64_t now_ms)
 {
-    bool is_connected = replay_wire_is_connected(self->wire);
+    bool is_connected;
 
+    replay_wire_tend(self->wire);
+    is_connected = replay_wire_is_connected(self->wire);
     if (is_connected && !self->was_connected)
         guard_reconnected(&self->guard, now_ms);
     self->was_connected = is_connected;

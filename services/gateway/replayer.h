@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include <stdint.h>
 
+struct endpoint;
 struct inbox;
 struct replayer;
 struct spool;
@@ -32,9 +33,9 @@ enum {
 };
 
 struct replayer_options {
-    const char *nats_url; /* borrowed until replayer_close */
-    struct spool *spool;  /* borrowed likewise; its tend, sources and report are the thread's */
-    struct inbox *inbox;  /* borrowed likewise; its look and source are the thread's */
+    struct endpoint *nats; /* borrowed until replayer_close */
+    struct spool *spool;   /* borrowed likewise; its tend, sources and report are the thread's */
+    struct inbox *inbox;   /* borrowed likewise; its look and source are the thread's */
     int64_t events_per_s, batches_per_s;
 };
 

@@ -171,5 +171,6 @@ bool settings_resolve(struct settings *settings, struct error *err)
 
 void settings_free(struct settings *settings)
 {
+    endpoints_close(&settings->endpoints);
     config_free(settings_rows, settings);
 }

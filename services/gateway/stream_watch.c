@@ -16,14 +16,14 @@ struct stream_watch {
     int64_t looked_ms; /* when the last look ended; 0: never */
 };
 
-struct stream_watch *stream_watch_new(const char *nats_url, uint32_t partition_count,
+struct stream_watch *stream_watch_new(struct endpoint *nats, uint32_t partition_count,
                                       int64_t max_bytes)
 {
     struct stream_watch *self = calloc(1, sizeof(*self));
 
     if (self == NULL)
         return NULL;
-    self->options = (struct bus_options){.url = nats_url,
+    self->options = (struct bus_options){.endpoint = nats,
                                          .name = "adledger-gateway-watch",
                                          .connect_ms = CONNECT_MS,
                                          .request_ms = REQUEST_MS};

@@ -15,10 +15,11 @@
 
 enum { STREAM_WATCH_MS = 2000 };
 
+struct endpoint;
 struct stream_watch;
 
-/* nats_url is borrowed; max_bytes is what each stream may hold. NULL: no memory. */
-struct stream_watch *stream_watch_new(const char *nats_url, uint32_t partition_count,
+/* nats is borrowed; max_bytes is what each stream may hold. NULL: no memory. */
+struct stream_watch *stream_watch_new(struct endpoint *nats, uint32_t partition_count,
                                       int64_t max_bytes);
 void stream_watch_close(struct stream_watch **watch);
 

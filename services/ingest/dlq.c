@@ -78,7 +78,7 @@ struct dlq *dlq_open(const struct dlq_options *options, struct bus *bus, struct 
                                          .replicas = options->replicas,
                                          .is_running = is_running,
                                          .ctx = self};
-        self->pg = pg_new(&(struct pg_options){.conninfo = options->conninfo,
+        self->pg = pg_new(&(struct pg_options){.endpoint = options->postgres,
                                                .application = "adledger ingest dlq",
                                                .connect_ms = options->connect_ms,
                                                .query_ms = options->query_ms,

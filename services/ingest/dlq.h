@@ -20,12 +20,13 @@
 #include "base/error.h"
 #include <stdint.h>
 
+struct endpoint;
 struct bus;
 struct dlq;
 struct service;
 
 struct dlq_options {
-    const char *conninfo; /* borrowed until dlq_close */
+    struct endpoint *postgres; /* borrowed until dlq_close */
     int connect_ms, query_ms;
     int64_t max_bytes; /* of the stream */
     int replicas;      /* when it is made */

@@ -24,6 +24,7 @@ enum { DRAIN_MAX_MS = 20000 };
 
 static void free_settings(struct settings *settings)
 {
+    endpoints_close(&settings->endpoints);
     config_free(settings_rows, settings);
 }
 
@@ -31,6 +32,7 @@ static bool load(struct settings *settings, struct error *err)
 {
     if (!config_load(settings_rows, settings, err) ||
         !endpoints_resolve(&settings->endpoints, err) ||
+        !endpoints_open(&settings->endpoints, err) ||
         !process_open("ingest", &settings->process, err))
         return false;
     for (size_t i = 0; i < settings->endpoints.note_count; i++)

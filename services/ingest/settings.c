@@ -53,14 +53,14 @@ const struct option_row settings_rows[] = {
 
 static bool on_reload(void *ctx, void *fresh, struct error *err)
 {
+    const struct settings *running = ctx;
     struct settings *settings = fresh;
 
-    (void)ctx;
-    return endpoints_resolve(&settings->endpoints, err);
+    return endpoints_resolve(&settings->endpoints, err) &&
+           endpoints_take_up(&running->endpoints, &settings->endpoints, err);
 }
 
-struct reload_options settings_reload_options(const struct settings *settings,
-                                              struct service *service)
+struct reload_options settings_reload_options(struct settings *settings, struct service *service)
 {
     return (struct reload_options){
         .service = service,
@@ -69,6 +69,7 @@ struct reload_options settings_reload_options(const struct settings *settings,
         .settings_size = sizeof(*settings),
         .process_offset = offsetof(struct settings, process),
         .apply = on_reload,
+        .ctx = settings,
     };
 }
 
@@ -93,7 +94,7 @@ struct lease_options settings_lease_options(const struct settings *settings)
 struct upkeep_options settings_upkeep_options(const struct settings *settings)
 {
     return (struct upkeep_options){
-        .conninfo = settings->endpoints.postgres,
+        .postgres = settings->endpoints.live.postgres,
         .connect_ms = (int)settings->pg_connect_ms,
         .ahead_days = settings->partitions_ahead_days,
         .retention_days = settings->retention_days,
@@ -104,7 +105,7 @@ struct upkeep_options settings_upkeep_options(const struct settings *settings)
 struct dlq_options settings_dlq_options(const struct settings *settings)
 {
     return (struct dlq_options){
-        .conninfo = settings->endpoints.postgres,
+        .postgres = settings->endpoints.live.postgres,
         .connect_ms = (int)settings->pg_connect_ms,
         .query_ms = (int)settings->pg_query_ms,
         .max_bytes = settings->dlq_max_bytes,
@@ -116,7 +117,7 @@ struct workers_options settings_workers_options(const struct settings *settings)
 {
     return (struct workers_options){
         .partition_count = (uint32_t)settings->partitions,
-        .conninfo = settings->endpoints.postgres,
+        .postgres = settings->endpoints.live.postgres,
         .connect_ms = (int)settings->pg_connect_ms,
         .query_ms = (int)settings->pg_query_ms,
         .fetch_messages = (size_t)settings->fetch_messages,

@@ -40,8 +40,7 @@ struct settings {
 extern const struct option_row settings_rows[];
 
 /* The settings as each part takes them; strings are borrowed. */
-struct reload_options settings_reload_options(const struct settings *settings,
-                                              struct service *service);
+struct reload_options settings_reload_options(struct settings *settings, struct service *service);
 struct stream_limits settings_stream_limits(const struct settings *settings);
 struct lease_options settings_lease_options(const struct settings *settings);
 struct upkeep_options settings_upkeep_options(const struct settings *settings);

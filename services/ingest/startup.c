@@ -38,7 +38,7 @@ static bool on_wait(void *ctx)
 static struct pg *new_pg(const struct settings *settings, struct service *service,
                          struct error *err)
 {
-    struct pg *pg = pg_new(&(struct pg_options){.conninfo = settings->endpoints.postgres,
+    struct pg *pg = pg_new(&(struct pg_options){.endpoint = settings->endpoints.live.postgres,
                                                 .application = "adledger ingest start",
                                                 .connect_ms = (int)settings->pg_connect_ms,
                                                 .query_ms = (int)settings->pg_query_ms,
@@ -109,7 +109,7 @@ static bool make_days(struct startup *self, struct error *err)
 
 static bool connect_to_nats(struct startup *self, struct error *err)
 {
-    self->bus = bus_open(&(struct bus_options){.url = self->settings->endpoints.nats_url,
+    self->bus = bus_open(&(struct bus_options){.endpoint = self->settings->endpoints.live.nats,
                                                .name = "adledger ingest",
                                                .connect_ms = (int)self->settings->nats_connect_ms,
                                                .request_ms = (int)self->settings->nats_request_ms},

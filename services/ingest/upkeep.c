@@ -127,7 +127,7 @@ struct upkeep *upkeep_open(const struct upkeep_options *options, struct service 
         self->options = *options;
         self->service = service;
         self->session = limits;
-        self->pg = pg_new(&(struct pg_options){.conninfo = options->conninfo,
+        self->pg = pg_new(&(struct pg_options){.endpoint = options->postgres,
                                                .application = "adledger ingest upkeep",
                                                .connect_ms = options->connect_ms,
                                                .query_ms = STATEMENT_MS,

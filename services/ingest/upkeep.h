@@ -11,12 +11,13 @@
 #include "base/error.h"
 #include <stdint.h>
 
+struct endpoint;
 struct pg;
 struct service;
 struct upkeep;
 
 struct upkeep_options {
-    const char *conninfo; /* borrowed until upkeep_close */
+    struct endpoint *postgres; /* borrowed until upkeep_close */
     int connect_ms;
     int64_t ahead_days, retention_days;
     int64_t dead_letter_days; /* dead letters are kept for longer, or shorter */

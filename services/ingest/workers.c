@@ -103,7 +103,7 @@ static bool start(struct worker *self, const struct workers_options *options, st
     struct ingest_options ingest = options->ingest;
 
     ingest.partition = self->partition;
-    self->pg = pg_new(&(struct pg_options){.conninfo = options->conninfo,
+    self->pg = pg_new(&(struct pg_options){.endpoint = options->postgres,
                                            .application = "adledger ingest",
                                            .connect_ms = options->connect_ms,
                                            .query_ms = options->query_ms,

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct endpoint;
 struct bus;
 struct leases;
 struct service;
@@ -28,7 +29,7 @@ enum worker_state {
 
 struct workers_options {
     uint32_t partition_count;
-    const char *conninfo; /* borrowed until workers_close */
+    struct endpoint *postgres; /* borrowed until workers_close */
     int connect_ms, query_ms;
     size_t fetch_messages, fetch_bytes;
     int request_ms;

@@ -3,9 +3,12 @@
 #include "base/auto.h"
 #include "clients/bus_version.h"
 #include "clients/clients_metrics.h"
+#include "clients/endpoint.h"
 #include "runtime/clock.h"
+#include "runtime/log.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,14 +24,26 @@ enum {
     RECONNECT_JITTER_MS = 100,
     RECONNECT_BUFFER_BYTES = 1,
     REBUILD_MS = 1000,
+    MOVE_MS = 4000, /* likewise, while the connection to the former address works */
     URLS_MAX = 16,
     URL_MAX = 512,
 };
 
+/* What a dial brings. */
+struct link {
+    natsConnection *connection;
+    jsCtx *jetstream;
+    uint64_t version; /* of the endpoint */
+};
+
 struct bus {
     struct bus_options options;
-    pthread_mutex_t rebuilding; /* held while a connection that was closed for good is made anew */
-    int64_t rebuild_after_ms;   /* guarded by rebuilding */
+    _Atomic uint64_t version; /* of the endpoint, that the connection was made with */
+
+    pthread_mutex_t rebuilding; /* held while a connection is made anew; guards what follows */
+    int64_t tried_ms;           /* when that was tried last */
+    uint64_t tried_version;
+    struct error failure; /* as it was told last */
 
     /* Guards what follows, for moments only; apart, so that a const bus can be locked. */
     pthread_mutex_t *lock;
@@ -39,8 +54,7 @@ struct bus {
     uint64_t generation; /* how many connections there have been */
 };
 
-static bool dial(const struct bus_options *options, natsConnection **out_connection,
-                 jsCtx **out_jetstream, struct error *err);
+static bool dial(const struct bus_options *options, struct link *out, struct error *err);
 static bool check_version(natsConnection *connection, int wait_ms, struct error *err);
 static void rebuild(struct bus *bus);
 
@@ -67,26 +81,33 @@ static bool fail(struct error *err, enum error_kind kind, const char *what, nats
     return error_set(err, kind, "nats: %s: %s", what, natsStatus_GetText(status));
 }
 
-/* Splits the list into what libnats takes: an array. It copies the strings. */
-static natsStatus set_servers(natsOptions *options, const char *urls)
+/* Splits the list, in place, into what libnats takes: an array. It copies the strings; the list is
+ * wiped. */
+static natsStatus set_servers(natsOptions *options, char *urls)
 {
-    AUTO(auto_free) char *copy = strdup(urls);
     const char *servers[URLS_MAX];
+    size_t size = urls == NULL ? 0 : strlen(urls);
     int count = 0;
     char *rest = NULL;
+    natsStatus status = NATS_INVALID_ARG;
 
-    if (copy == NULL)
+    if (urls == NULL)
         return NATS_NO_MEMORY;
-    for (char *url = strtok_r(copy, ", ", &rest); url != NULL; url = strtok_r(NULL, ", ", &rest)) {
+    for (char *url = strtok_r(urls, ", ", &rest); url != NULL; url = strtok_r(NULL, ", ", &rest)) {
         if (count == URLS_MAX)
             return NATS_INVALID_ARG;
         servers[count++] = url;
     }
-    return count == 0 ? NATS_INVALID_ARG : natsOptions_SetServers(options, servers, count);
+    if (count > 0)
+        status = natsOptions_SetServers(options, servers, count);
+    explicit_bzero(urls, size);
+    return status;
 }
 
-natsOptions *bus_options_new(const struct bus_options *options, struct error *err)
+natsOptions *bus_options_new(const struct bus_options *options, uint64_t *out_version,
+                             struct error *err)
 {
+    AUTO(endpoint_text_free) char *urls = endpoint_get(options->endpoint, out_version);
     AUTO(free_options) natsOptions *nats = NULL;
     natsStatus status = natsOptions_Create(&nats);
 
@@ -95,7 +116,7 @@ natsOptions *bus_options_new(const struct bus_options *options, struct error *er
         return NULL;
     }
     const natsStatus results[] = {
-        set_servers(nats, options->url),
+        set_servers(nats, urls),
         natsOptions_SetName(nats, options->name),
         natsOptions_SetTimeout(nats, options->connect_ms),
         natsOptions_SetWriteDeadline(nats, options->request_ms),
@@ -121,6 +142,7 @@ natsOptions *bus_options_new(const struct bus_options *options, struct error *er
 struct bus *bus_open(const struct bus_options *options, struct error *err)
 {
     AUTO(bus_close) struct bus *bus = calloc(1, sizeof(*bus));
+    struct link link;
 
     if (bus != NULL)
         bus->lock = malloc(sizeof(pthread_mutex_t));
@@ -131,16 +153,19 @@ struct bus *bus_open(const struct bus_options *options, struct error *err)
     bus->options = *options;
     pthread_mutex_init(&bus->rebuilding, NULL);
     pthread_mutex_init(bus->lock, NULL);
-    if (!dial(options, &bus->connection, &bus->jetstream, err))
+    if (!dial(options, &link, err))
         return NULL;
+    bus->connection = link.connection;
+    bus->jetstream = link.jetstream;
+    bus->tried_version = link.version;
+    atomic_init(&bus->version, link.version);
     bus->generation = 1;
     return TAKE(bus);
 }
 
-static bool dial(const struct bus_options *options, natsConnection **out_connection,
-                 jsCtx **out_jetstream, struct error *err)
+static bool dial(const struct bus_options *options, struct link *out, struct error *err)
 {
-    AUTO(free_options) natsOptions *nats = bus_options_new(options, err);
+    AUTO(free_options) natsOptions *nats = bus_options_new(options, &out->version, err);
     AUTO(free_connection) natsConnection *connection = NULL;
     jsOptions js_options;
     natsStatus status;
@@ -148,18 +173,16 @@ static bool dial(const struct bus_options *options, natsConnection **out_connect
     if (nats == NULL)
         return false;
     status = natsConnection_Connect(&connection, nats);
-    if (status == NATS_CONNECTION_AUTH_FAILED)
-        return fail(err, ERROR_INTERNAL, "connect", status);
     if (status != NATS_OK)
         return fail(err, ERROR_UNAVAILABLE, "connect", status);
     if (!check_version(connection, options->connect_ms, err))
         return error_wrap(err, "nats");
     jsOptions_Init(&js_options);
     js_options.Wait = options->request_ms;
-    status = natsConnection_JetStream(out_jetstream, connection, &js_options);
+    status = natsConnection_JetStream(&out->jetstream, connection, &js_options);
     if (status != NATS_OK)
         return fail(err, ERROR_UNAVAILABLE, "JetStream", status);
-    *out_connection = TAKE(connection);
+    out->connection = TAKE(connection);
     return true;
 }
 
@@ -234,9 +257,16 @@ bool bus_is_connected(const struct bus *bus)
     return natsConnection_Status(get_connection(bus)) == NATS_CONN_STATUS_CONNECTED;
 }
 
+/* Closed for good, or the endpoint says something else by now. */
+static bool is_wanting(const struct bus *bus)
+{
+    return atomic_load(&bus->version) != endpoint_version(bus->options.endpoint) ||
+           natsConnection_IsClosed(get_connection(bus));
+}
+
 natsConnection *bus_connection(struct bus *bus)
 {
-    if (natsConnection_IsClosed(get_connection(bus)))
+    if (is_wanting(bus))
         rebuild(bus);
     return get_connection(bus);
 }
@@ -252,8 +282,10 @@ jsCtx *bus_jetstream(struct bus *bus)
     return jetstream;
 }
 
-static void replace(struct bus *bus, natsConnection *connection, jsCtx *jetstream)
+/* Who waits on the old connection is told at once, and asks again. */
+static void replace(struct bus *bus, const struct link *link)
 {
+    natsConnection *old = get_connection(bus);
     size_t slot = bus->generation % BUS_RETIRED_MAX;
 
     pthread_mutex_lock(bus->lock);
@@ -261,27 +293,51 @@ static void replace(struct bus *bus, natsConnection *connection, jsCtx *jetstrea
     natsConnection_Destroy(bus->retired[slot]);
     bus->retired_jetstream[slot] = bus->jetstream;
     bus->retired[slot] = bus->connection;
-    bus->jetstream = jetstream;
-    bus->connection = connection;
+    bus->jetstream = link->jetstream;
+    bus->connection = link->connection;
     bus->generation++;
     pthread_mutex_unlock(bus->lock);
+    atomic_store(&bus->version, link->version);
+    natsConnection_Close(old);
     clients_count(METRIC_nats_rebuilds_total, 1);
 }
 
-/* The caller waits connect_ms at most; other threads meanwhile go on with the closed connection. */
+/* A new address is tried at once, and then from time to time. */
+static bool is_due(struct bus *bus)
+{
+    int64_t now_ms = clock_now_ms();
+    int64_t rest_ms = bus_is_connected(bus) ? MOVE_MS : REBUILD_MS;
+    uint64_t version = endpoint_version(bus->options.endpoint);
+
+    if (!is_wanting(bus) || (version == bus->tried_version && now_ms - bus->tried_ms < rest_ms))
+        return false;
+    bus->tried_version = version;
+    bus->tried_ms = now_ms;
+    return true;
+}
+
+/* Once for each kind of failure. */
+static void tell(struct bus *bus, const struct error *err)
+{
+    if (err->text[0] != '\0' && strcmp(bus->failure.text, err->text) != 0)
+        log_warn("nats_connect_failed", "name=\"%s\" why=\"%s\"", bus->options.name, err->text);
+    bus->failure = *err;
+}
+
+/* The caller waits connect_ms at most; other threads meanwhile go on with the old connection. */
 static void rebuild(struct bus *bus)
 {
-    natsConnection *connection = NULL;
-    jsCtx *jetstream = NULL;
-    struct error ignored; /* the closed connection refuses every call until a dial succeeds */
-    int64_t now_ms = clock_now_ms();
+    struct link link;
+    struct error err = {0};
 
     if (pthread_mutex_trylock(&bus->rebuilding) != 0)
         return;
-    if (now_ms >= bus->rebuild_after_ms && natsConnection_IsClosed(get_connection(bus))) {
-        bus->rebuild_after_ms = now_ms + REBUILD_MS;
-        if (dial(&bus->options, &connection, &jetstream, &ignored))
-            replace(bus, connection, jetstream);
+    if (is_due(bus)) {
+        if (dial(&bus->options, &link, &err)) {
+            replace(bus, &link);
+            log_info("nats_connected_anew", "name=\"%s\"", bus->options.name);
+        }
+        tell(bus, &err);
     }
     pthread_mutex_unlock(&bus->rebuilding);
 }

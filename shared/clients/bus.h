@@ -5,9 +5,12 @@
  *          trims them. The gateway's loops have their own connections (services/gateway); they
  *          share bus_options_new.
  * Errors:  ERROR_UNAVAILABLE while there is no broker; every request ends after request_ms.
- * Memory:  libnats closes a connection for good when its credentials are refused twice. The next
- *          call of bus_connection then makes it anew, at most once a second. Connections closed
- *          for good stay valid for the BUS_RETIRED_MAX next ones: fetch the pointer for each use.
+ * Anew:    libnats closes a connection for good when its credentials are refused twice, and the
+ *          endpoint may get another address or password. The next call of bus_connection then
+ *          makes a new one, at once for a new endpoint, else once a second; the old one is closed
+ *          when there is a new one, so that a wrong address costs nothing that works.
+ * Memory:  old connections stay valid for the BUS_RETIRED_MAX next ones: fetch the pointer for
+ *          each use.
  * Threads: libnats is thread-safe; a struct bus may be shared by the partition threads of a
  *          service.
  */
@@ -20,16 +23,19 @@
 enum { BUS_RETIRED_MAX = 16 };
 
 struct bus;
+struct endpoint;
 
 struct bus_options {
-    const char *url;  /* comma-separated; borrowed until bus_close */
-    const char *name; /* connection name, for the server's monitoring; borrowed likewise */
+    struct endpoint *endpoint; /* comma-separated URLs; borrowed until bus_close */
+    const char *name;          /* connection name, for the server's monitoring; borrowed likewise */
     int connect_ms, request_ms;
 };
 
 /* libnats options with what every connection of ours needs: no reconnect limit, no reconnect
- * buffer, send at once, user and token from the URL. Owned by the caller; NULL: err says why. */
-natsOptions *bus_options_new(const struct bus_options *options, struct error *err);
+ * buffer, send at once, user and token from the URL. Owned by the caller; NULL: err says why.
+ * out_version is the endpoint's, and may be NULL. */
+natsOptions *bus_options_new(const struct bus_options *options, uint64_t *out_version,
+                             struct error *err);
 
 /* Connects, or fails after connect_ms; ERROR_INTERNAL for a server that is too old. */
 struct bus *bus_open(const struct bus_options *options, struct error *err);

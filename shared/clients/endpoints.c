@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "clients/percent.h"
 #include "clients/redis.h"
+#include "runtime/log.h"
 
 #include <ctype.h>
 #include <libpq-fe.h>
@@ -284,4 +285,69 @@ static bool resolve_redis(struct endpoints *endpoints, struct error *err)
     if (!is_built || !redis_address_parse(endpoints->redis, &address, err))
         return error_wrap(err, name);
     return true;
+}
+
+/* What a resolved struct endpoints says of each server; NULL: the service has no such rows. */
+static const char *nats_of(const struct endpoints *endpoints)
+{
+    return endpoints->nats_url;
+}
+
+static const char *postgres_of(const struct endpoints *endpoints)
+{
+    return endpoints->postgres[0] == '\0' ? NULL : endpoints->postgres;
+}
+
+static const char *redis_of(const struct endpoints *endpoints)
+{
+    return endpoints->redis[0] == '\0' ? NULL : endpoints->redis;
+}
+
+static bool open_one(struct endpoint **out, const char *text, struct error *err)
+{
+    if (text == NULL)
+        return true;
+    *out = endpoint_new(text, err);
+    return *out != NULL;
+}
+
+bool endpoints_open(struct endpoints *endpoints, struct error *err)
+{
+    return open_one(&endpoints->live.nats, nats_of(endpoints), err) &&
+           open_one(&endpoints->live.postgres, postgres_of(endpoints), err) &&
+           open_one(&endpoints->live.redis, redis_of(endpoints), err);
+}
+
+void endpoints_close(struct endpoints *endpoints)
+{
+    endpoint_free(&endpoints->live.nats);
+    endpoint_free(&endpoints->live.postgres);
+    endpoint_free(&endpoints->live.redis);
+}
+
+bool endpoints_take_up(const struct endpoints *running, const struct endpoints *fresh,
+                       struct error *err)
+{
+    const struct {
+        const char *name;
+        struct endpoint *endpoint;
+        const char *text;
+    } rows[] = {{"nats", running->live.nats, nats_of(fresh)},
+                {"postgres", running->live.postgres, postgres_of(fresh)},
+                {"redis", running->live.redis, redis_of(fresh)}};
+    enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+    char *copies[ROWS] = {NULL};
+    bool has_memory = true;
+
+    for (size_t i = 0; i < ROWS; i++) {
+        if (rows[i].endpoint != NULL)
+            copies[i] = strdup(rows[i].text);
+        has_memory = has_memory && (rows[i].endpoint == NULL || copies[i] != NULL);
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        if (has_memory && rows[i].endpoint != NULL && endpoint_swap(rows[i].endpoint, &copies[i]))
+            log_info("endpoint_changed", "name=%s", rows[i].name);
+        endpoint_text_free(&copies[i]);
+    }
+    return has_memory || error_set(err, ERROR_LIMIT, "endpoints: no memory");
 }

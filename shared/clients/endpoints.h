@@ -9,12 +9,15 @@
  *            DATABASE_URL > DB_DSN > POSTGRES_HOST|PORT|USER|PASSWORD|DB   -> postgres
  *            REDIS_URL > REDIS_ADDR > REDIS_HOST|PORT, with REDIS_PASSWORD|DB  -> redis
  *
+ * Live:    endpoints_open makes an endpoint of each address for the clients; SIGHUP has the fresh
+ *          settings' addresses taken up there, while the strings of the running ones stay.
  * Errors:  ERROR_INVALID names the variable; neither errors nor notes ever hold a password.
  * Memory:  the strings are the settings' (config_free); what is resolved lies in fixed buffers.
  */
 #pragma once
 
 #include "base/error.h"
+#include "clients/endpoint.h"
 #include "runtime/config.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -35,45 +38,57 @@ struct endpoints {
     char redis[ENDPOINT_MAX];                          /* for struct redis_options */
     char notes[ENDPOINT_NOTES_MAX][ENDPOINT_NOTE_MAX]; /* worth a warning each */
     size_t note_count;
+
+    /* Owned, from endpoints_open to endpoints_close; NULL: the service has no such rows. */
+    struct {
+        struct endpoint *nats, *postgres, *redis;
+    } live;
 };
 
 /* Rows for a table over struct settings; member is its struct endpoints. */
 #define ENDPOINT_FIELD(member, field) (FIELD(member) + offsetof(struct endpoints, field))
 #define ENDPOINT_ROWS_NATS(member)                                                                 \
-    OPTION_STRING("NATS_URL", ENDPOINT_FIELD(member, nats_url), "nats://127.0.0.1:4222",           \
-                  "where JetStream is; several URLs with commas between"),                         \
+    RELOADABLE(STRING, "NATS_URL", ENDPOINT_FIELD(member, nats_url), "nats://127.0.0.1:4222",      \
+               "where JetStream is; several URLs with commas between"),                            \
         OPTION_STRING("KAFKA_BROKER", ENDPOINT_FIELD(member, kafka_broker), NULL,                  \
                       "ignored, with a warning")
 
 #define ENDPOINT_ROWS_POSTGRES(member)                                                             \
-    OPTION_SECRET("DATABASE_URL", ENDPOINT_FIELD(member, database_url),                            \
-                  "where PostgreSQL is, URL or key=value; wins over DB_DSN and POSTGRES_*"),       \
-        OPTION_SECRET("DB_DSN", ENDPOINT_FIELD(member, db_dsn),                                    \
-                      "the same, older name; wins over POSTGRES_*"),                               \
-        OPTION_STRING("POSTGRES_HOST", ENDPOINT_FIELD(member, postgres_host), "127.0.0.1",         \
-                      "PostgreSQL's host, or the directory of its socket"),                        \
-        OPTION_INT("POSTGRES_PORT", ENDPOINT_FIELD(member, postgres_port), 5432, 1, 65535,         \
+    RELOADABLE(SECRET, "DATABASE_URL", ENDPOINT_FIELD(member, database_url),                       \
+               "where PostgreSQL is, URL or key=value; wins over DB_DSN and POSTGRES_*"),          \
+        RELOADABLE(SECRET, "DB_DSN", ENDPOINT_FIELD(member, db_dsn),                               \
+                   "the same, older name; wins over POSTGRES_*"),                                  \
+        RELOADABLE(STRING, "POSTGRES_HOST", ENDPOINT_FIELD(member, postgres_host), "127.0.0.1",    \
+                   "PostgreSQL's host, or the directory of its socket"),                           \
+        RELOADABLE(INT, "POSTGRES_PORT", ENDPOINT_FIELD(member, postgres_port), 5432, 1, 65535,    \
                    "PostgreSQL's port"),                                                           \
-        OPTION_STRING("POSTGRES_USER", ENDPOINT_FIELD(member, postgres_user), "adledger",          \
-                      "PostgreSQL's role"),                                                        \
-        OPTION_SECRET("POSTGRES_PASSWORD", ENDPOINT_FIELD(member, postgres_password),              \
-                      "the role's password"),                                                      \
-        OPTION_STRING("POSTGRES_DB", ENDPOINT_FIELD(member, postgres_db), "adledger",              \
-                      "the database's name")
+        RELOADABLE(STRING, "POSTGRES_USER", ENDPOINT_FIELD(member, postgres_user), "adledger",     \
+                   "PostgreSQL's role"),                                                           \
+        RELOADABLE(SECRET, "POSTGRES_PASSWORD", ENDPOINT_FIELD(member, postgres_password),         \
+                   "the role's password"),                                                         \
+        RELOADABLE(STRING, "POSTGRES_DB", ENDPOINT_FIELD(member, postgres_db), "adledger",         \
+                   "the database's name")
 
 #define ENDPOINT_ROWS_REDIS(member)                                                                \
-    OPTION_SECRET("REDIS_URL", ENDPOINT_FIELD(member, redis_url),                                  \
-                  "redis://[[user]:password@]host:port[/db]; wins over REDIS_ADDR, REDIS_HOST"),   \
-        OPTION_STRING("REDIS_ADDR", ENDPOINT_FIELD(member, redis_addr), NULL,                      \
-                      "host:port; wins over REDIS_HOST"),                                          \
-        OPTION_STRING("REDIS_HOST", ENDPOINT_FIELD(member, redis_host), "127.0.0.1",               \
-                      "Redis's host"),                                                             \
-        OPTION_INT("REDIS_PORT", ENDPOINT_FIELD(member, redis_port), 6379, 1, 65535,               \
+    RELOADABLE(SECRET, "REDIS_URL", ENDPOINT_FIELD(member, redis_url),                             \
+               "redis://[[user]:password@]host:port[/db]; wins over REDIS_ADDR, REDIS_HOST"),      \
+        RELOADABLE(STRING, "REDIS_ADDR", ENDPOINT_FIELD(member, redis_addr), NULL,                 \
+                   "host:port; wins over REDIS_HOST"),                                             \
+        RELOADABLE(STRING, "REDIS_HOST", ENDPOINT_FIELD(member, redis_host), "127.0.0.1",          \
+                   "Redis's host"),                                                                \
+        RELOADABLE(INT, "REDIS_PORT", ENDPOINT_FIELD(member, redis_port), 6379, 1, 65535,          \
                    "Redis's port"),                                                                \
-        OPTION_SECRET("REDIS_PASSWORD", ENDPOINT_FIELD(member, redis_password),                    \
-                      "Redis's password"),                                                         \
-        OPTION_INT("REDIS_DB", ENDPOINT_FIELD(member, redis_db), 0, 0, 15,                         \
+        RELOADABLE(SECRET, "REDIS_PASSWORD", ENDPOINT_FIELD(member, redis_password),               \
+                   "Redis's password"),                                                            \
+        RELOADABLE(INT, "REDIS_DB", ENDPOINT_FIELD(member, redis_db), 0, 0, 15,                    \
                    "number of the Redis database")
 
 /* Applies the precedence and checks the form; a member that was not in the table is skipped. */
 MUST_CHECK bool endpoints_resolve(struct endpoints *endpoints, struct error *err);
+
+/* After endpoints_resolve, before the clients are made. */
+MUST_CHECK bool endpoints_open(struct endpoints *endpoints, struct error *err);
+void endpoints_close(struct endpoints *endpoints);
+/* Gives the running ones' clients the addresses of the fresh, which were resolved: all or none. */
+MUST_CHECK bool endpoints_take_up(const struct endpoints *running, const struct endpoints *fresh,
+                                  struct error *err);

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "clients/clients_metrics.h"
+#include "clients/endpoint.h"
 #include "clients/poll_wait.h"
 #include "runtime/clock.h"
 
@@ -60,7 +61,8 @@ bool pg_connect(struct pg *pg, struct error *err)
 
 bool pg_is_connected(const struct pg *pg)
 {
-    return pg->connection != NULL && PQstatus(pg->connection) == CONNECTION_OK;
+    return pg->connection != NULL && PQstatus(pg->connection) == CONNECTION_OK &&
+           (pg->in_transaction || pg->version == endpoint_version(pg->options.endpoint));
 }
 
 void pg_disconnect(struct pg *pg)

@@ -12,6 +12,8 @@
  *          ERROR_UNAVAILABLE at once.
  * Limits:  128 named statements a connection, 64 parameters a statement. Only the look-up of the
  *          host's name is outside the deadlines: it is libpq's and blocks.
+ * Moves:   when its endpoint has another text, it connects there, but never inside a transaction;
+ *          until then it counts as not connected.
  * Threads: one owner thread a struct pg. It reconnects by itself on the next call after a loss and
  *          prepares its statements again, but never inside a transaction: after a loss there every
  *          call fails until pg_rollback, pg_commit or pg_begin.
@@ -23,13 +25,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct endpoint;
 struct guard;
 struct pg;
 
 struct pg_options {
-    const char *conninfo;     /* URL or keyword form; borrowed until pg_close */
-    const char *application;  /* "adledger ingest" */
-    int connect_ms, query_ms; /* deadlines */
+    struct endpoint *endpoint; /* URL or keyword form; borrowed until pg_close */
+    const char *application;   /* "adledger ingest" */
+    const char *session_sql;   /* run on every new connection; borrowed likewise, NULL: nothing */
+    int connect_ms, query_ms;  /* deadlines */
     /*
      * Asked every PG_LOOK_MS of a wait; false ends it as its deadline would, so that a statement
      * of minutes does not hold up the process's end. NULL: only the deadline ends it.

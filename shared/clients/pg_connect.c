@@ -1,6 +1,8 @@
 #include "clients/pg_private.h"
 
+#include "base/auto.h"
 #include "clients/clients_metrics.h"
+#include "clients/endpoint.h"
 #include "clients/poll_wait.h"
 #include "runtime/clock.h"
 
@@ -21,26 +23,28 @@ static const char session_sql[] = "SET timezone = 'UTC';"
                                   "SET client_connection_check_interval = '500ms';"
                                   "SET idle_in_transaction_session_timeout = '60s'";
 
-static PGconn *start(const struct pg_options *options);
+static PGconn *start(struct pg *pg);
+static bool set_up_session(struct pg *pg, struct error *err);
 static bool finish_handshake(struct pg *pg, struct error *err);
 static bool poll_handshake(struct pg *pg, struct error *err);
 static void on_notice(void *ctx, const char *text);
 
 bool pg_connect_open(struct pg *pg, struct error *err)
 {
-    pg->connection = start(&pg->options);
+    pg->connection = start(pg);
     if (pg->connection == NULL)
         return error_set(err, ERROR_LIMIT, "pg: no memory for a connection");
     clients_count(METRIC_pg_connects_total, 1);
-    if (!finish_handshake(pg, err) || !pg_run_script(pg, session_sql, err)) {
+    if (!finish_handshake(pg, err) || !set_up_session(pg, err)) {
         pg_connect_drop(pg);
         return error_wrap(err, "pg: connect");
     }
     return true;
 }
 
-static PGconn *start(const struct pg_options *options)
+static PGconn *start(struct pg *pg)
 {
+    AUTO(endpoint_text_free) char *conninfo = endpoint_get(pg->options.endpoint, &pg->version);
     /* dbname is expanded; what follows it wins over what is in it. */
     const char *const keywords[] = {"dbname",
                                     "application_name",
@@ -51,10 +55,16 @@ static PGconn *start(const struct pg_options *options)
                                     "tcp_user_timeout",
                                     NULL};
     const char *const values[] = {
-        options->conninfo, options->application, "UTF8", KEEPALIVE_IDLE_S, KEEPALIVE_PERIOD_S,
-        KEEPALIVE_COUNT,   TCP_USER_TIMEOUT_MS,  NULL};
+        conninfo,        pg->options.application, "UTF8", KEEPALIVE_IDLE_S, KEEPALIVE_PERIOD_S,
+        KEEPALIVE_COUNT, TCP_USER_TIMEOUT_MS,     NULL};
 
-    return PQconnectStartParams(keywords, values, 1);
+    return conninfo == NULL ? NULL : PQconnectStartParams(keywords, values, 1);
+}
+
+static bool set_up_session(struct pg *pg, struct error *err)
+{
+    return pg_run_script(pg, session_sql, err) &&
+           (pg->options.session_sql == NULL || pg_run_script(pg, pg->options.session_sql, err));
 }
 
 static bool finish_handshake(struct pg *pg, struct error *err)

@@ -12,6 +12,7 @@ struct pg {
     struct pg_options options;
     struct guarded guarded;
     PGconn *connection;                /* NULL: not connected */
+    uint64_t version;                  /* of the endpoint, that the connection was made with */
     char *prepared[PG_STATEMENTS_MAX]; /* names that this connection knows; owned */
     size_t prepared_count;
     bool in_transaction; /* from pg_begin to its end; stays set when the connection is lost */

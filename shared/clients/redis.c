@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "clients/clients_metrics.h"
+#include "clients/endpoint.h"
 #include "clients/guarded.h"
 #include "clients/poll_wait.h"
 #include "runtime/clock.h"
@@ -16,6 +17,8 @@
 #define FORGOTTEN "redis: NOSCRIPT"
 
 struct redis {
+    struct endpoint *endpoint;
+    uint64_t version; /* of the endpoint, that address was read from */
     struct redis_address address;
     int connect_ms, command_ms;
     struct guarded guarded;
@@ -40,6 +43,15 @@ static void drop(struct redis *redis)
     redis->context = NULL;
 }
 
+static bool read_address(struct redis *redis, struct error *err)
+{
+    AUTO(endpoint_text_free) char *url = endpoint_get(redis->endpoint, &redis->version);
+
+    if (url == NULL)
+        return error_set(err, ERROR_LIMIT, "redis: no memory");
+    return redis_address_parse(url, &redis->address, err);
+}
+
 struct redis *redis_new(const struct redis_options *options, struct error *err)
 {
     AUTO(redis_close) struct redis *redis = calloc(1, sizeof(*redis));
@@ -51,7 +63,8 @@ struct redis *redis_new(const struct redis_options *options, struct error *err)
     redis->connect_ms = options->connect_ms;
     redis->command_ms = options->command_ms;
     guarded_init(&redis->guarded, options->guard);
-    if (!redis_address_parse(options->url, &redis->address, err))
+    redis->endpoint = options->endpoint;
+    if (!read_address(redis, err))
         return NULL;
     return TAKE(redis);
 }
@@ -61,13 +74,15 @@ void redis_close(struct redis **redis)
     if (*redis == NULL)
         return;
     drop(*redis);
+    explicit_bzero(&(*redis)->address, sizeof((*redis)->address));
     free(*redis);
     *redis = NULL;
 }
 
 bool redis_is_connected(const struct redis *redis)
 {
-    return redis->context != NULL && redis->context->err == 0;
+    return redis->context != NULL && redis->context->err == 0 &&
+           redis->version == endpoint_version(redis->endpoint);
 }
 
 bool redis_command(struct redis *redis, int argc, const char **argv, const size_t *argv_sizes,
@@ -167,7 +182,7 @@ static bool connect_now(struct redis *redis, struct error *err)
 
     drop(redis);
     clients_count(METRIC_redis_connects_total, 1);
-    is_reached = connect_socket(redis, err) && log_in(redis, err);
+    is_reached = read_address(redis, err) && connect_socket(redis, err) && log_in(redis, err);
     if (!is_reached)
         drop(redis);
     guarded_note_reach(&redis->guarded, is_reached);

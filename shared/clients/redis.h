@@ -18,11 +18,13 @@
 #include <hiredis/hiredis.h>
 #include <stddef.h>
 
+struct endpoint;
 struct guard;
 struct redis;
 
 struct redis_options {
-    const char *url; /* redis://[[user]:password@]host:port[/db]; borrowed until redis_close */
+    struct endpoint *endpoint; /* redis://[[user]:password@]host:port[/db]; borrowed until
+                                  redis_close; the next command goes where it says by then */
     int connect_ms, command_ms;
     struct guard *guard; /* asked before every command; borrowed until redis_close, NULL: none */
 };

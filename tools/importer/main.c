@@ -11,6 +11,7 @@
 
 static void free_settings(struct settings *settings)
 {
+    endpoints_close(&settings->endpoints);
     config_free(settings_rows, settings);
 }
 

@@ -162,7 +162,7 @@ enum options_verdict options_load(int argc, char **argv, struct settings *out, s
         return OPTIONS_WRONG;
     }
     if (!check(out, err) || !config_load(settings_rows, out, err) ||
-        !endpoints_resolve(&out->endpoints, err))
+        !endpoints_resolve(&out->endpoints, err) || !endpoints_open(&out->endpoints, err))
         return OPTIONS_WRONG;
     if (!ip_storage_parse(out->ip_storage, &out->ip_keep)) {
         error_set(err, ERROR_INVALID, "IP_STORAGE: unknown value");

@@ -41,8 +41,8 @@ static void run_close(struct run *self)
 
 static bool open_target(struct run *self, struct error *err)
 {
-    self->target =
-        target_open(self->settings->endpoints.postgres, (uint32_t)self->settings->partitions, err);
+    self->target = target_open(self->settings->endpoints.live.postgres,
+                               (uint32_t)self->settings->partitions, err);
     return self->target != NULL;
 }
 
@@ -64,7 +64,7 @@ static bool open_for_reading(struct run *self, struct error *err)
 
 static bool open_for_writing(struct run *self, struct error *err)
 {
-    const struct bus_options bus = {.url = self->settings->endpoints.nats_url,
+    const struct bus_options bus = {.endpoint = self->settings->endpoints.live.nats,
                                     .name = "adledger import",
                                     .connect_ms = NATS_CONNECT_MS,
                                     .request_ms = NATS_REQUEST_MS};

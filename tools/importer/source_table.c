@@ -90,12 +90,12 @@ static bool map(struct tables *self, struct text *out_words, struct error *err)
     return true;
 }
 
-struct tables *tables_open(const char *url, struct text *out_words, struct error *err)
+struct tables *tables_open(struct endpoint *postgres, struct text *out_words, struct error *err)
 {
     AUTO(tables_close) struct tables *self = calloc(1, sizeof(*self));
 
     if (self != NULL)
-        self->pg = pg_new(&(struct pg_options){.conninfo = url,
+        self->pg = pg_new(&(struct pg_options){.endpoint = postgres,
                                                .application = "adledger import",
                                                .connect_ms = CONNECT_MS,
                                                .query_ms = QUERY_MS});

@@ -12,10 +12,11 @@
 #include "columns.h"
 #include "source.h"
 
+struct endpoint;
 struct tables;
 
 /* Connects, begins the snapshot, maps the columns and says so on out. */
-struct tables *tables_open(const char *url, struct text *out_words, struct error *err);
+struct tables *tables_open(struct endpoint *postgres, struct text *out_words, struct error *err);
 void tables_close(struct tables **tables);
 bool tables_have_ads(const struct tables *tables);
 

@@ -1,5 +1,6 @@
 #include "sources.h"
 
+#include "clients/endpoint.h"
 #include "clients/redis.h"
 
 enum { REDIS_CONNECT_MS = 10 * 1000, REDIS_COMMAND_MS = 60 * 1000 };
@@ -13,7 +14,9 @@ static void add(struct sources *self, const char *name, void *source,
 static bool open_tables(struct sources *self, const char *url, struct text *out_words,
                         struct error *err)
 {
-    self->tables = tables_open(url, out_words, err);
+    self->postgres = endpoint_new(url, err);
+    if (self->postgres != NULL)
+        self->tables = tables_open(self->postgres, out_words, err);
     if (self->tables == NULL)
         return error_wrap(err, "--postgres");
     add(self, "clicks", self->tables, tables_read_clicks);
@@ -33,10 +36,12 @@ static bool open_lists(struct sources *self, const char *url, struct error *err)
 {
     static const char *const names[LISTS] = {"click_queue", "click_dead"};
 
-    self->redis = redis_new(&(struct redis_options){.url = url,
-                                                    .connect_ms = REDIS_CONNECT_MS,
-                                                    .command_ms = REDIS_COMMAND_MS},
-                            err);
+    self->redis_endpoint = endpoint_new(url, err);
+    if (self->redis_endpoint != NULL)
+        self->redis = redis_new(&(struct redis_options){.endpoint = self->redis_endpoint,
+                                                        .connect_ms = REDIS_CONNECT_MS,
+                                                        .command_ms = REDIS_COMMAND_MS},
+                                err);
     if (self->redis == NULL)
         return error_wrap(err, "--redis");
     for (size_t i = 0; i < LISTS; i++) {
@@ -66,5 +71,7 @@ void sources_close(struct sources *sources)
     for (size_t i = 0; i < LISTS; i++)
         list_free(&sources->lists[i]);
     redis_close(&sources->redis);
+    endpoint_free(&sources->postgres);
+    endpoint_free(&sources->redis_endpoint);
     sources->count = 0;
 }

@@ -15,7 +15,8 @@ enum { SOURCES_MAX = 4, LISTS = 2 };
 struct sources {
     struct source rows[SOURCES_MAX];
     size_t count;
-    struct tables *tables; /* NULL: not asked for; so are the others */
+    struct endpoint *postgres, *redis_endpoint; /* where the sources are; owned */
+    struct tables *tables;                      /* NULL: not asked for; so are the others */
     struct lines *lines;
     struct redis *redis;
     struct list *lists[LISTS];

@@ -50,12 +50,12 @@ static bool agree_on_partitions(struct target *self, uint32_t partitions, struct
     return true;
 }
 
-struct target *target_open(const char *conninfo, uint32_t partitions, struct error *err)
+struct target *target_open(struct endpoint *postgres, uint32_t partitions, struct error *err)
 {
     AUTO(target_close) struct target *self = calloc(1, sizeof(*self));
 
     if (self != NULL)
-        self->pg = pg_new(&(struct pg_options){.conninfo = conninfo,
+        self->pg = pg_new(&(struct pg_options){.endpoint = postgres,
                                                .application = "adledger import",
                                                .connect_ms = CONNECT_MS,
                                                .query_ms = QUERY_MS});

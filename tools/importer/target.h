@@ -16,10 +16,11 @@
 
 enum { TARGET_PARTITIONS_MAX = 64, TARGET_ROWS_MAX = 1000, TARGET_KEY_SIZE = 32 };
 
+struct endpoint;
 struct target;
 
 /* partitions 0: take what the database says. */
-struct target *target_open(const char *conninfo, uint32_t partitions, struct error *err);
+struct target *target_open(struct endpoint *postgres, uint32_t partitions, struct error *err);
 void target_close(struct target **target);
 uint32_t target_partitions(const struct target *target);
 

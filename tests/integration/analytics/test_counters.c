@@ -56,7 +56,7 @@ static struct bench bench_open(struct error *err)
                           .random = 88172645463325252ULL,
                           .events = calloc(EVENTS_MAX, sizeof(struct seen))};
     const struct redis_options options = {
-        .url = server_url(bench.server), .connect_ms = 2000, .command_ms = 5000};
+        .endpoint = server_endpoint(bench.server), .connect_ms = 2000, .command_ms = 5000};
     AUTO(redis_reply_free) redisReply *reply = NULL;
 
     bench.redis = redis_new(&options, err);

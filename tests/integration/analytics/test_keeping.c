@@ -56,8 +56,8 @@ static struct bench bench_open(struct error *err)
                           .fold = fold_new(FOLD_ENTRIES_LIMIT),
                           .random = 88172645463325252ULL};
     const struct redis_options redis = {
-        .url = server_url(bench.redis_server), .connect_ms = 2000, .command_ms = 5000};
-    const struct pg_options pg = {.conninfo = server_url(bench.pg_server),
+        .endpoint = server_endpoint(bench.redis_server), .connect_ms = 2000, .command_ms = 5000};
+    const struct pg_options pg = {.endpoint = server_endpoint(bench.pg_server),
                                   .application = "test",
                                   .connect_ms = 2000,
                                   .query_ms = 10000};

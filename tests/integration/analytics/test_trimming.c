@@ -43,8 +43,8 @@ static void open_keeper(struct bench *bench, struct error *err)
     const struct keeper_options options = {.partition_count = 1,
                                            .bus = bench->bus,
                                            .metrics = bench->metrics,
-                                           .redis_url = server_url(bench->redis_server),
-                                           .pg_conninfo = server_url(bench->pg_server),
+                                           .redis = server_endpoint(bench->redis_server),
+                                           .postgres = server_endpoint(bench->pg_server),
                                            .connect_ms = 2000,
                                            .redis_ms = 5000,
                                            .pg_ms = 5000,
@@ -64,8 +64,8 @@ static struct bench bench_open(struct stream_state *out_stream, struct error *er
                           .pg_server = server_open_postgres(),
                           .metrics = meters_new(1)};
     const struct redis_options redis = {
-        .url = server_url(bench.redis_server), .connect_ms = 2000, .command_ms = 5000};
-    const struct pg_options pg = {.conninfo = server_url(bench.pg_server),
+        .endpoint = server_endpoint(bench.redis_server), .connect_ms = 2000, .command_ms = 5000};
+    const struct pg_options pg = {.endpoint = server_endpoint(bench.pg_server),
                                   .application = "test",
                                   .connect_ms = 2000,
                                   .query_ms = 10000};

@@ -19,8 +19,10 @@ static const struct stream_limits fixture_limits = {
 
 static inline struct bus *bus_on(const struct server *server, struct error *err)
 {
-    const struct bus_options options = {
-        .url = server_url(server), .name = "test", .connect_ms = 2000, .request_ms = 1000};
+    const struct bus_options options = {.endpoint = server_endpoint(server),
+                                        .name = "test",
+                                        .connect_ms = 2000,
+                                        .request_ms = 1000};
     struct bus *bus = bus_open(&options, err);
 
     if (bus == NULL)

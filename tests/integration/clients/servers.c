@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "check.h"
+#include "clients/endpoint.h"
 #include "runtime/clock.h"
 
 #include <arpa/inet.h>
@@ -27,6 +28,7 @@
 
 enum {
     SERVERS_MAX = 16,
+    ENDPOINTS_MAX = 128,
     ARGS_MAX = 16,
     PATH_SIZE = 256,
     START_MS = 30000,
@@ -46,6 +48,8 @@ struct server {
 
 /* What atexit still has to clean up. */
 static struct server *registry[SERVERS_MAX];
+static struct endpoint *endpoints[ENDPOINTS_MAX];
+static size_t endpoint_count;
 
 static int on_file(const char *path, const struct stat *info, int kind, struct FTW *walk)
 {
@@ -270,6 +274,38 @@ void server_close(struct server **server)
 const char *server_url(const struct server *server)
 {
     return server->url;
+}
+
+static void on_exit_of_endpoints(void)
+{
+    while (endpoint_count > 0)
+        endpoint_free(&endpoints[--endpoint_count]);
+}
+
+struct endpoint *endpoint_at(const char *url)
+{
+    struct error err;
+
+    if (endpoint_count == 0)
+        atexit(on_exit_of_endpoints);
+    assert_true(endpoint_count < ENDPOINTS_MAX);
+    endpoints[endpoint_count] = endpoint_new(url, &err);
+    assert_non_null(endpoints[endpoint_count]);
+    return endpoints[endpoint_count++];
+}
+
+void endpoint_move(struct endpoint *endpoint, const char *url)
+{
+    char *text = strdup(url);
+
+    assert_non_null(text);
+    assert_true(endpoint_swap(endpoint, &text));
+    endpoint_text_free(&text);
+}
+
+struct endpoint *server_endpoint(const struct server *server)
+{
+    return endpoint_at(server->url);
 }
 
 int server_port(const struct server *server)

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+struct endpoint;
 struct server;
 
 struct server *server_open_nats(void);     /* JetStream; synced by the system, so that it is fast */
@@ -17,6 +18,9 @@ struct server *server_open_postgres(void); /* role postgres, no password; fsync 
 void server_close(struct server **server);
 
 const char *server_url(const struct server *server);
+struct endpoint *server_endpoint(const struct server *server); /* valid until exit */
+struct endpoint *endpoint_at(const char *url);                 /* likewise */
+void endpoint_move(struct endpoint *endpoint, const char *url);
 int server_port(const struct server *server);
 
 void server_freeze(const struct server *server); /* SIGSTOP, its children too */

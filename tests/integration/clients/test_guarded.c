@@ -21,7 +21,7 @@ static void init_guard(struct guard *guard, enum guard_dependency dependency)
 static struct redis *redis_behind(const struct server *server, struct guard *guard,
                                   struct error *err)
 {
-    struct redis *redis = redis_new(&(struct redis_options){.url = server_url(server),
+    struct redis *redis = redis_new(&(struct redis_options){.endpoint = server_endpoint(server),
                                                             .connect_ms = CONNECT_MS,
                                                             .command_ms = CALL_MS,
                                                             .guard = guard},
@@ -118,7 +118,7 @@ TEST(a_wait_for_postgres_ends_when_its_owner_says_so)
     AUTO(server_close) struct server *server = server_open_postgres();
     int64_t asked = 0;
     AUTO(pg_close)
-    struct pg *pg = pg_new(&(struct pg_options){.conninfo = server_url(server),
+    struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(server),
                                                 .application = "test",
                                                 .connect_ms = 5000,
                                                 .query_ms = 600000,
@@ -142,7 +142,7 @@ TEST(a_postgres_that_is_killed_is_refused_at_once_and_found_again)
     struct guard guard;
     init_guard(&guard, GUARD_POSTGRES);
     AUTO(pg_close)
-    struct pg *pg = pg_new(&(struct pg_options){.conninfo = server_url(server),
+    struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(server),
                                                 .application = "test",
                                                 .connect_ms = CONNECT_MS,
                                                 .query_ms = CALL_MS,

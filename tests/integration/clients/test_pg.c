@@ -22,7 +22,7 @@ static struct server *postgres(void)
 
 static struct pg *pg_on(const struct server *server)
 {
-    const struct pg_options options = {.conninfo = server_url(server),
+    const struct pg_options options = {.endpoint = server_endpoint(server),
                                        .application = "adledger test",
                                        .connect_ms = CONNECT_MS,
                                        .query_ms = QUERY_MS};
@@ -156,18 +156,24 @@ TEST(kinds_follow_the_sqlstate)
 TEST(wrong_credentials_and_a_missing_database_are_a_broken_deployment)
 {
     char url[256];
-    const struct pg_options options = {
-        .conninfo = url, .application = "test", .connect_ms = CONNECT_MS, .query_ms = QUERY_MS};
+    struct endpoint *endpoint = server_endpoint(postgres());
+    const struct pg_options options = {.endpoint = endpoint,
+                                       .application = "test",
+                                       .connect_ms = CONNECT_MS,
+                                       .query_ms = QUERY_MS};
+    AUTO(pg_close) struct pg *pg = pg_new(&options);
 
     snprintf(url, sizeof(url), "postgres://postgres@127.0.0.1:%d/nowhere", server_port(postgres()));
-    AUTO(pg_close) struct pg *pg = pg_new(&options);
+    endpoint_move(endpoint, url);
 
     assert_fails(ERROR_INTERNAL, pg_connect(pg, err));
     assert_string_equal(pg_sqlstate(pg), "3D000");
     snprintf(url, sizeof(url), "postgres://nobody@127.0.0.1:%d/postgres", server_port(postgres()));
+    endpoint_move(endpoint, url);
     assert_fails(ERROR_INTERNAL, pg_connect(pg, err));
     assert_string_equal(pg_sqlstate(pg), "28000");
     snprintf(url, sizeof(url), "postgres://nobody@127.0.0.1:1/postgres");
+    endpoint_move(endpoint, url);
     assert_fails(ERROR_UNAVAILABLE, pg_connect(pg, err));
 }
 

@@ -12,7 +12,7 @@ enum { CONNECT_MS = 500, COMMAND_MS = 500 };
 static struct redis *redis_at(const char *url, struct error *err)
 {
     const struct redis_options options = {
-        .url = url, .connect_ms = CONNECT_MS, .command_ms = COMMAND_MS};
+        .endpoint = endpoint_at(url), .connect_ms = CONNECT_MS, .command_ms = COMMAND_MS};
     struct redis *redis = redis_new(&options, err);
 
     if (redis == NULL)

@@ -170,7 +170,7 @@ TEST(a_frozen_broker_never_holds_a_call_past_its_deadline)
     AUTO(server_close) struct server *nats = server_open_nats();
     AUTO(bus_close) struct bus *bus = bus_on(nats, err);
     const struct bus_options options = {
-        .url = server_url(nats), .name = "test", .connect_ms = 500, .request_ms = 500};
+        .endpoint = server_endpoint(nats), .name = "test", .connect_ms = 500, .request_ms = 500};
     struct stream_state state;
     int64_t start_ms;
 
@@ -221,7 +221,7 @@ TEST(a_connection_closed_for_good_is_made_anew)
 TEST(a_url_that_is_none_is_refused)
 {
     const struct bus_options options = {
-        .url = " , ", .name = "test", .connect_ms = 500, .request_ms = 500};
+        .endpoint = endpoint_at(" , "), .name = "test", .connect_ms = 500, .request_ms = 500};
 
     assert_null(bus_open(&options, err));
     assert_int_equal(err->kind, ERROR_INVALID);

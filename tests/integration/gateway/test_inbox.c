@@ -13,7 +13,7 @@ enum { SIZE = 2000, CONNECT_MS = 500, QUERY_MS = 500, WAIT_MS = 10000 };
 static struct inbox *inbox_on(const struct server *server, int64_t max_bytes)
 {
     struct error err = {0};
-    struct inbox *inbox = inbox_open(&(struct inbox_options){.conninfo = server_url(server),
+    struct inbox *inbox = inbox_open(&(struct inbox_options){.postgres = server_endpoint(server),
                                                              .connect_ms = CONNECT_MS,
                                                              .query_ms = QUERY_MS,
                                                              .max_bytes = max_bytes},
@@ -26,7 +26,7 @@ static struct inbox *inbox_on(const struct server *server, int64_t max_bytes)
 
 static struct pg *pg_with_inbox(const struct server *server, struct error *err)
 {
-    struct pg *pg = pg_new(&(struct pg_options){.conninfo = server_url(server),
+    struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(server),
                                                 .application = "test",
                                                 .connect_ms = 5000,
                                                 .query_ms = 10000});

@@ -35,7 +35,8 @@ static void keeping_close(struct keeping *self)
 static void keeping_open(struct keeping *self, bool has_postgres)
 {
     struct error err = {0};
-    const struct inbox_options inbox = {.conninfo = "host=127.0.0.1 port=1 user=nobody",
+    const struct inbox_options inbox = {.postgres =
+                                            endpoint_at("host=127.0.0.1 port=1 user=nobody"),
                                         .connect_ms = 500,
                                         .query_ms = 500,
                                         .max_bytes = MAX_BYTES};
@@ -50,14 +51,14 @@ static void keeping_open(struct keeping *self, bool has_postgres)
     assert_non_null(self->spool);
     if (has_postgres) {
         AUTO(pg_close)
-        struct pg *pg = pg_new(&(struct pg_options){.conninfo = server_url(self->postgres),
+        struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(self->postgres),
                                                     .application = "test",
                                                     .connect_ms = 5000,
                                                     .query_ms = 10000});
         struct inbox_options real = inbox;
         size_t applied;
 
-        real.conninfo = server_url(self->postgres);
+        real.postgres = server_endpoint(self->postgres);
         if (!migrate_apply(pg, &applied, &err))
             fail_msg("%s", err.text);
         self->inbox = inbox_open(&real, &err);
@@ -71,7 +72,7 @@ static void replay(struct keeping *self)
 {
     struct error err = {0};
 
-    self->replayer = replayer_open(&(struct replayer_options){.nats_url = server_url(self->nats),
+    self->replayer = replayer_open(&(struct replayer_options){.nats = server_endpoint(self->nats),
                                                               .spool = self->spool,
                                                               .inbox = self->inbox,
                                                               .events_per_s = 20000,
@@ -349,13 +350,13 @@ TEST(the_inbox_is_emptied_by_two_replayers_each_batch_once)
                                                .instance = "b",
                                                .max_bytes = MAX_BYTES},
                        err);
-    inbox = inbox_open(&(struct inbox_options){.conninfo = server_url(keeping.postgres),
+    inbox = inbox_open(&(struct inbox_options){.postgres = server_endpoint(keeping.postgres),
                                                .connect_ms = 500,
                                                .query_ms = 500,
                                                .max_bytes = MAX_BYTES},
                        err);
     replay(&keeping);
-    second = replayer_open(&(struct replayer_options){.nats_url = server_url(keeping.nats),
+    second = replayer_open(&(struct replayer_options){.nats = server_endpoint(keeping.nats),
                                                       .spool = spool,
                                                       .inbox = inbox,
                                                       .events_per_s = 20000,
@@ -366,7 +367,7 @@ TEST(the_inbox_is_emptied_by_two_replayers_each_batch_once)
     await_stored(bus, 300);
     {
         AUTO(pg_close)
-        struct pg *pg = pg_new(&(struct pg_options){.conninfo = server_url(keeping.postgres),
+        struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(keeping.postgres),
                                                     .application = "test",
                                                     .connect_ms = 5000,
                                                     .query_ms = 10000});

@@ -17,7 +17,7 @@
 
 static inline struct pg *pg_on(const struct server *server)
 {
-    struct pg *pg = pg_new(&(struct pg_options){.conninfo = server_url(server),
+    struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(server),
                                                 .application = "test",
                                                 .connect_ms = 5000,
                                                 .query_ms = 10000});

@@ -1,3 +1,4 @@
+#include "base/auto.h"
 #include "check.h"
 #include "clients/endpoints.h"
 
@@ -174,6 +175,51 @@ TEST(an_address_that_is_too_long_is_refused)
     assert_fails(ERROR_INVALID, endpoints_resolve(&endpoints, err));
 }
 
+static void assert_says(struct endpoint *endpoint, const char *text)
+{
+    AUTO(endpoint_text_free) char *now = endpoint_get(endpoint, NULL);
+
+    assert_string_equal(now, text);
+}
+
+TEST(fresh_settings_move_the_running_ones_clients)
+{
+    struct endpoints running = defaults();
+    struct endpoints fresh = defaults();
+
+    running.nats_url = TEXT("nats://one");
+    assert_ok(endpoints_resolve(&running, err));
+    assert_ok(endpoints_open(&running, err));
+    fresh.nats_url = TEXT("nats://two");
+    fresh.postgres_password = TEXT("p");
+    assert_ok(endpoints_resolve(&fresh, err));
+    assert_ok(endpoints_take_up(&running, &fresh, err));
+
+    assert_says(running.live.nats, "nats://two");
+    assert_says(running.live.postgres, "postgres://adledger:p@127.0.0.1:5432/adledger");
+    assert_says(running.live.redis, "redis://127.0.0.1:6379/0");
+    assert_int_equal(endpoint_version(running.live.nats), 2);
+    assert_int_equal(endpoint_version(running.live.postgres), 2);
+    assert_int_equal(endpoint_version(running.live.redis), 1);
+    endpoints_close(&running);
+    assert_null(running.live.nats);
+}
+
+TEST(what_a_service_has_no_rows_for_has_no_endpoint)
+{
+    struct endpoints running = {.nats_url = TEXT("nats://one")};
+    struct endpoints fresh = {.nats_url = TEXT("nats://two")};
+
+    assert_ok(endpoints_resolve(&running, err));
+    assert_ok(endpoints_open(&running, err));
+    assert_null(running.live.postgres);
+    assert_null(running.live.redis);
+    assert_ok(endpoints_resolve(&fresh, err));
+    assert_ok(endpoints_take_up(&running, &fresh, err));
+    assert_says(running.live.nats, "nats://two");
+    endpoints_close(&running);
+}
+
 TESTS(RUN(the_defaults_are_loopback), RUN(the_newest_name_wins),
       RUN(passwords_are_encoded_into_the_address),
       RUN(a_dsn_of_another_driver_loses_the_keys_that_libpq_does_not_know),
@@ -182,4 +228,6 @@ TESTS(RUN(the_defaults_are_loopback), RUN(the_newest_name_wins),
       RUN(a_bad_redis_address_names_its_variable),
       RUN(an_ipv6_host_gets_its_brackets_and_a_url_in_the_wrong_variable_works),
       RUN(kafka_is_ignored_aloud_and_absent_rows_are_skipped),
-      RUN(an_address_that_is_too_long_is_refused))
+      RUN(an_address_that_is_too_long_is_refused),
+      RUN(fresh_settings_move_the_running_ones_clients),
+      RUN(what_a_service_has_no_rows_for_has_no_endpoint))
