@@ -30,9 +30,8 @@ class Rig:
         self.stack = Stack(self.dir, prefer_ports=False, env={"LOG_LEVEL": "info", "CATALOGUE_REFRESH_MS": "5000", **env})
         self.books = Books(self.stack)
         self.proxies = ProxyLoop()
-        self.link = {(service, server): self.proxies.open(self.stack.port(server))
-                     for service, servers in USES.items() for server in servers}
-        self.stack.via = {pair: proxy.port for pair, proxy in self.link.items()}
+        self.link = {}
+        self.move_links()
         self.loads = []
         self.mounts = []
         self.measured = {}
@@ -69,6 +68,14 @@ class Rig:
     def load(self, **options):
         self.loads.append(Load(self.stack.port("gateway"), self.dir / f"book-{len(self.loads)}", **options))
         return self.loads[-1]
+
+    def move_links(self):
+        """A new proxy for every connection; the services come to them when they are told. Returns the old ones."""
+        old = self.link
+        self.link = {(service, server): self.proxies.open(self.stack.port(server))
+                     for service, servers in USES.items() for server in servers}
+        self.stack.via = {pair: proxy.port for pair, proxy in self.link.items()}
+        return old
 
     def links_to(self, server):
         return [proxy for (_, target), proxy in self.link.items() if target == server]

@@ -1,11 +1,14 @@
 """Rows 1 to 8 of the fault matrix: what stands between a click and its 202."""
 
+import json
 import os
 import signal
+import time
+import urllib.request
 
 import pytest
 from nats_client import AckFilter, NatsClient
-from product import ROOT, wait_until
+from product import ROOT, SERVICES, wait_until
 from proxy import DOWN
 
 ANSWER_MS_MAX = 1000  # one budget covers all lines of keeping
@@ -161,8 +164,21 @@ def milliseconds(event_id):
     return int(event_id.replace("-", "")[:12], 16)
 
 
+# ---- row 8: where the servers are, and how to log in there ------------------------------------------
+
+NATS_NAMES = {"adledger-gateway-0", "adledger-gateway-watch", "adledger gateway replayer", "adledger ingest", "adledger analytics"}
+
+
+def start_with_url_files(start_rig):
+    """A rig whose services get the servers' URLs by files, and whose NATS has a configuration that can be changed."""
+    rig = start_rig(started=False)
+    rig.stack.url_files = rig.dir
+    rig.stack.extra_env["NATS_CONFIG"] = set_nats_password(rig, rig.stack.settings["passwords"]["nats"])
+    return rig.start()
+
+
 def set_nats_password(rig, password):
-    """Writes NATS's configuration with this password, and has a running server read it."""
+    """Writes NATS's configuration with this password; a running server reads it, and ends who came with another."""
     config = (ROOT / "config" / "nats.conf").read_text().replace("$NATS_PASSWORD", password)
     path = rig.dir / "nats.conf"
     path.write_text(config)
@@ -170,24 +186,90 @@ def set_nats_password(rig, password):
     return str(path)
 
 
-def test_row_08_nats_credentials_are_rotated(start_rig):
-    """The services know the old and the new ones; in between the server takes neither."""
-    rig = start_rig(started=False)
-    rig.stack.extra_env["NATS_CONFIG"] = set_nats_password(rig, rig.stack.settings["passwords"]["nats"])
+def tell_services(rig):
+    """Writes their files anew, and has them read."""
+    for name in SERVICES:
+        rig.stack.url_env(name)
+        rig.stack.process(name).send(signal.SIGHUP)
+
+
+def at_nats(rig):
+    """The names of the connections that NATS has."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{rig.stack.port('nats_monitor')}/connz", timeout=5) as answer:
+        return {each.get("name") for each in json.load(answer)["connections"]}
+
+
+def all_come_back(rig):
+    began = time.monotonic()
+    wait_until(f"all are connected, and not only {at_nats(rig)}", lambda: at_nats(rig) >= NATS_NAMES, 5)
+    rig.measured["connected_s"] = round(time.monotonic() - began, 1)
+
+
+def nobody_tells(rig, *secrets):
+    for name in SERVICES:
+        assert not [secret for secret in secrets if rig.log_has(name, secret)], f"{name}'s log has a password"
+
+
+def test_row_08_the_password_of_nats_is_rotated(start_rig):
+    """First the server's: it takes nobody until the services know, too; one that starts meanwhile waits for it."""
+    rig = start_with_url_files(start_rig)
     old, new = rig.stack.settings["passwords"]["nats"], "p" + os.urandom(16).hex()
-    server_url = rig.stack.server_url
-    rig.stack.server_url = lambda name, port=None: (
-        server_url(name, port) + "," + server_url(name, port).replace(old, new) if name == "nats" and port else server_url(name, port))
-    rig.start()
     with rig.load() as load:
         load.accepts()
-        set_nats_password(rig, "p-of-nobody")
-        load.flow(4)
-        connects = rig.metric("gateway", "nats_connects_total")
         set_nats_password(rig, new)
-        wait_until("the gateway is connected", lambda: rig.metric("gateway", "nats_connects_total") > connects, 5)
+        assert rig.stack.process("ingest").stop(), "ingest did not stop in time"
+        rig.stack.start_service("ingest")
+        load.flow(5)
+        assert not at_nats(rig) & NATS_NAMES
+        assert rig.stack.process("ingest").pid is not None, "ingest gave up"
+        rig.stack.settings["passwords"]["nats"] = new
+        tell_services(rig)
+        all_come_back(rig)
+        rig.recovers(30)
+        load.accepts()
+    load.saw_only("202")
+    for name, event in (("gateway", "nats_connect_failed"), ("analytics", "nats_connect_failed"), ("ingest", "step_failed")):
+        assert rig.log_has(name, event), f"{name} does not say why it is not connected"
+    rig.prove()
+    assert spool_was_used(rig)
+    nobody_tells(rig, old, new)
+
+
+def test_row_08_the_services_know_the_new_password_of_nats_first(start_rig):
+    """What works is kept until the server has it, too; a wrong one costs nothing."""
+    rig = start_with_url_files(start_rig)
+    old, new = rig.stack.settings["passwords"]["nats"], "p" + os.urandom(16).hex()
+    with rig.load() as load:
+        load.accepts()
+        rig.stack.settings["passwords"]["nats"] = new
+        tell_services(rig)
+        wait_until("the gateway has tried it", lambda: rig.log_has("gateway", "nats_move_waits"))
+        load.flow(3)
+        assert at_nats(rig) >= NATS_NAMES
+        assert rig.metric("gateway", "spool_writes_total") == 0, "a password that is not valid yet has cost the connection"
+        set_nats_password(rig, new)
+        all_come_back(rig)
         rig.recovers(15)
         load.accepts()
     load.saw_only("202")
     rig.prove()
-    assert spool_was_used(rig)
+    nobody_tells(rig, old, new)
+
+
+def test_row_08_the_servers_move(start_rig):
+    """To other addresses, while those that were known still answer; then these are gone."""
+    rig = start_with_url_files(start_rig)
+    with rig.load() as load:
+        load.accepts()
+        old = rig.move_links()
+        tell_services(rig)
+        wait_until("nobody is left at the old address of NATS",
+                   lambda: not any(proxy.open_links for (_, server), proxy in old.items() if server == "nats"), 10)
+        load.accepts()
+        for proxy in old.values():
+            proxy.refuse()
+            proxy.cut()
+        load.accepts(5000)
+        rig.recovers(10)
+    load.saw_only("202")
+    rig.prove()
