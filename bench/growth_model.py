@@ -16,7 +16,7 @@ COSTS = {"gateway": ("clicks", "messages"), "nats": ("clicks", "messages"), "ing
 BY_PARTITION = {"ingest": True, "postgres": True, "analytics": True, "redis": False}
 GATEWAY_THREAD_PER_SECOND = 30_000
 DAY, QUARTERS = 86_400, 96
-RETENTION_DAYS, STREAM_SECONDS, FOLD_SECONDS = 90, 120 + 10, 0.25  # STREAM_DEDUP_MS and TRIM_INTERVAL_MS, FOLD_WAIT_MS
+STREAM_SECONDS, FOLD_SECONDS = 120 + 5 + 10, 0.25  # STREAM_DEDUP_MS with its margin and TRIM_INTERVAL_MS, FOLD_WAIT_MS
 ASSUMPTIONS = """\
 Reckoned on these assumptions:
 - the cores are like the measured ones, and the load generator is elsewhere;

@@ -69,7 +69,7 @@ def test_disk_is_rows_times_the_day():
     model, done = growth_model.fit(POINTS), growth_model.work(KNOWN, 100, 10_000, 1)
     found = growth_model.disk({"points": points}, model, 100, 10_000, 1)
     assert found["events"] == pytest.approx(86_400 * (10_000 * 150 + done["messages"] * 250), rel=1e-2)
-    assert found["stream"] == pytest.approx(130 * (10_000 * 50 + done["messages"] * 100), rel=1e-2)
+    assert found["stream"] == pytest.approx(135 * (10_000 * 50 + done["messages"] * 100), rel=1e-2)
     assert found["wal"] == pytest.approx(86_400 * (10_000 * 50 + done["sums"] * 100), rel=1e-2)
     assert found["rollups"] == pytest.approx(365 * 96 * 100 * 200)
 
