@@ -1,6 +1,7 @@
 #include "clients/bus.h"
 
 #include "base/auto.h"
+#include "clients/bus_guard.h"
 #include "clients/bus_version.h"
 #include "clients/clients_metrics.h"
 #include "clients/endpoint.h"
@@ -38,6 +39,7 @@ struct link {
 
 struct bus {
     struct bus_options options;
+    struct bus_guard guard;
     _Atomic uint64_t version; /* of the endpoint, that the connection was made with */
 
     pthread_mutex_t rebuilding; /* held while a connection is made anew; guards what follows */
@@ -151,6 +153,7 @@ struct bus *bus_open(const struct bus_options *options, struct error *err)
         return NULL;
     }
     bus->options = *options;
+    bus_guard_init(&bus->guard, options->request_ms);
     pthread_mutex_init(&bus->rebuilding, NULL);
     pthread_mutex_init(bus->lock, NULL);
     if (!dial(options, &link, err))
@@ -234,6 +237,7 @@ void bus_close(struct bus **bus)
         natsConnection_Destroy(self->retired[i]);
     }
     if (self->lock != NULL) {
+        bus_guard_end(&self->guard);
         pthread_mutex_destroy(self->lock);
         pthread_mutex_destroy(&self->rebuilding);
     }
@@ -345,6 +349,19 @@ static void rebuild(struct bus *bus)
 int bus_request_ms(const struct bus *bus)
 {
     return bus->options.request_ms;
+}
+
+/* A connection that was closed for good is made anew though the breaker is open: a new one ends the
+ * cooldown. */
+bool bus_ask(struct bus *bus, struct breaker_permit *out_permit)
+{
+    (void)bus_connection(bus);
+    return bus_guard_ask(&bus->guard, bus_is_connected(bus), bus_epoch(bus), out_permit);
+}
+
+void bus_tell(struct bus *bus, const struct breaker_permit *permit, enum error_kind kind)
+{
+    bus_guard_tell(&bus->guard, permit, bus_is_connected(bus), kind);
 }
 
 uint64_t bus_epoch(const struct bus *bus)

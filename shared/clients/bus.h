@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "base/breaker.h"
 #include "base/error.h"
 #include <nats/nats.h>
 #include <stdint.h>
@@ -44,6 +45,10 @@ bool bus_is_connected(const struct bus *bus);
 natsConnection *bus_connection(struct bus *bus); /* borrowed, see Memory */
 jsCtx *bus_jetstream(struct bus *bus);           /* borrowed, see Memory */
 int bus_request_ms(const struct bus *bus);
+
+/* A request that waits for an answer asks the bus's breaker first, and tells it what came of it. */
+bool bus_ask(struct bus *bus, struct breaker_permit *out_permit);
+void bus_tell(struct bus *bus, const struct breaker_permit *permit, enum error_kind kind);
 
 /* Grows with every loss and every return of the connection: what was asked for before is void. */
 uint64_t bus_epoch(const struct bus *bus);

@@ -51,8 +51,8 @@ static bool refuse(const json_t *refusal, const char *subject, int *out_code, st
                      "nats: %s: %s (%d)", subject, text == NULL ? "refused" : text, *out_code);
 }
 
-bool js_api_request(struct bus *bus, const char *subject, const char *body, int request_ms,
-                    struct js_api_answer *out, struct error *err)
+static bool ask(struct bus *bus, const char *subject, const char *body, int request_ms,
+                struct js_api_answer *out, struct error *err)
 {
     AUTO(free_message) natsMsg *message = NULL;
     AUTO(js_api_free) struct js_api_answer answer = {0};
@@ -61,7 +61,6 @@ bool js_api_request(struct bus *bus, const char *subject, const char *body, int 
     const json_t *refusal;
     natsStatus status;
 
-    out->code = 0;
     if (!bus_is_connected(bus))
         return error_set(err, ERROR_UNAVAILABLE, "nats: %s: not connected", subject);
     snprintf(full, sizeof(full), "$JS.API.%s", subject);
@@ -78,4 +77,18 @@ bool js_api_request(struct bus *bus, const char *subject, const char *body, int 
         return refuse(refusal, subject, &out->code, err);
     out->json = TAKE(answer.json);
     return true;
+}
+
+bool js_api_request(struct bus *bus, const char *subject, const char *body, int request_ms,
+                    struct js_api_answer *out, struct error *err)
+{
+    struct breaker_permit permit;
+    bool is_answered;
+
+    out->code = 0;
+    if (!bus_ask(bus, &permit))
+        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: the breaker is open", subject);
+    is_answered = ask(bus, subject, body, request_ms, out, err);
+    bus_tell(bus, &permit, is_answered ? ERROR_NONE : err->kind);
+    return is_answered;
 }

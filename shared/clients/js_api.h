@@ -4,8 +4,9 @@
  * Why:     libnats 3.4.1 knows neither first_seq nor named consumers, and its doubles would lose
  *          digits of sequence numbers beyond 2^53: requests are put together as text, exactly.
  * Errors:  ERROR_INVALID: there is no such stream, consumer or message (404). ERROR_INTERNAL: the
- *          request is refused (400, 401, 403). ERROR_UNAVAILABLE: everything else, and a cluster
- *          that has not enough servers yet (10005), which the server calls a bad request.
+ *          request is refused (400, 401, 403). ERROR_UNAVAILABLE: everything else, a cluster that
+ *          has not enough servers yet (10005), which the server calls a bad request, and while the
+ *          bus's breaker is open.
  * Memory:  the answer is the caller's: AUTO(js_api_free).
  */
 #pragma once

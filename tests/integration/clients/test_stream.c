@@ -218,6 +218,36 @@ TEST(a_connection_closed_for_good_is_made_anew)
     assert_int_not_equal(bus_epoch(bus), epoch);
 }
 
+static bool is_refused_by_breaker(struct bus *bus)
+{
+    struct stream_state state;
+    struct error err = {0};
+
+    return !stream_get_state(bus, 0, &state, &err) && strstr(err.text, "breaker is open") != NULL;
+}
+
+TEST(requests_to_a_broker_that_is_gone_are_refused_at_once_until_it_is_back)
+{
+    AUTO(server_close) struct server *server = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(server, err);
+    int64_t deadline_ms = clock_now_ms() + 15000;
+    struct stream_state state;
+    int refused = 0;
+
+    assert_ok(stream_ensure(bus, 0, &fixture_limits, 0, clock_at_ms(), err));
+    server_kill(server);
+    assert_true(wait_until_connected(bus, false));
+    for (int i = 0; i < 10; i++)
+        refused += is_refused_by_breaker(bus);
+    assert_in_range(refused, 1, 7); /* three failures to connect open it */
+
+    server_start(server);
+    assert_true(wait_until_connected(bus, true));
+    while (!stream_get_state(bus, 0, &state, err) && clock_now_ms() < deadline_ms)
+        clock_sleep_ms(10);
+    assert_ok(stream_get_state(bus, 0, &state, err));
+}
+
 TEST(a_url_that_is_none_is_refused)
 {
     const struct bus_options options = {
@@ -237,4 +267,6 @@ TESTS(RUN(a_new_stream_begins_at_the_clock_and_its_sequences_are_dense),
       RUN(two_processes_that_make_the_same_stream_agree),
       RUN(a_frozen_broker_never_holds_a_call_past_its_deadline),
       RUN(a_killed_broker_is_found_again_and_the_epoch_tells),
-      RUN(a_connection_closed_for_good_is_made_anew), RUN(a_url_that_is_none_is_refused))
+      RUN(a_connection_closed_for_good_is_made_anew),
+      RUN(requests_to_a_broker_that_is_gone_are_refused_at_once_until_it_is_back),
+      RUN(a_url_that_is_none_is_refused))
