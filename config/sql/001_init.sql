@@ -91,7 +91,8 @@ CREATE TABLE ad_day_visitors (
 );
 
 -- What ingest did not insert (a duplicate, a dead letter): analytics repairs these quarters from
--- ad_quarter and deletes the mark.
+-- ad_quarter and deletes the mark. The ad '' at time 0 stands for the partition: messages went from the
+-- stream unread, and all its counters are loaded anew.
 CREATE TABLE dirty (
     partition  integer NOT NULL,
     ad_id      text NOT NULL,

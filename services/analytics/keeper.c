@@ -106,6 +106,14 @@ void keeper_close(struct keeper **keeper)
     *keeper = NULL;
 }
 
+/* The mark that sums_of_missing of ingest makes. */
+static const char position_sql[] =
+    "SELECT p.seq, coalesce(d.seq, 0) FROM positions p"
+    " LEFT JOIN dirty d ON d.partition = p.partition AND d.ad_id = ''"
+    " WHERE p.partition = $1::int";
+static const char skipped_sql[] =
+    "DELETE FROM dirty WHERE partition = $1::int AND ad_id = '' AND seq = $2::bigint";
+
 /* The step, top to bottom; the definitions follow in this order. */
 static bool look(struct keeper *self, struct place *place, struct error *err);
 static bool look_at_redis(struct keeper *self, struct place *place, struct error *err);
@@ -185,10 +193,10 @@ static bool look_at_pg(struct keeper *self, struct place *place, struct error *e
     struct pg_param params[] = {{.value = partition}};
 
     snprintf(partition, sizeof(partition), "%u", self->options.partition);
-    if (!pg_query(self->pg, "position", "SELECT seq FROM positions WHERE partition = $1::int",
-                  params, 1, &rows, err))
+    if (!pg_query(self->pg, "position", position_sql, params, 1, &rows, err))
         return false;
     place->pg_position = PQntuples(rows) == 0 ? 0 : rows_sequence(rows, 0, 0);
+    place->skipped_to = PQntuples(rows) == 0 ? 0 : rows_sequence(rows, 0, 1);
     return true;
 }
 
@@ -204,6 +212,17 @@ static enum place_verdict judge(struct keeper *self, const struct place *place, 
     return place_judge(place);
 }
 
+/* The rebuild's snapshot was later than the mark; a newer mark stays. */
+static bool forget_skipped(struct keeper *self, const struct place *place, struct error *err)
+{
+    char partition[12], seq[24];
+    struct pg_param params[] = {{.value = partition}, {.value = seq}};
+
+    snprintf(partition, sizeof(partition), "%u", self->options.partition);
+    snprintf(seq, sizeof(seq), "%" PRIu64, place->skipped_to);
+    return pg_query(self->pg, "skipped", skipped_sql, params, 2, NULL, err);
+}
+
 static bool rebuild(struct keeper *self, const struct place *place, struct error *err)
 {
     const struct rebuild_options options = {.partition = self->options.partition,
@@ -216,12 +235,13 @@ static bool rebuild(struct keeper *self, const struct place *place, struct error
                                             .ctx = self->options.ctx};
     char expected[24] = "";
 
-    if (place->is_rebuilding)
-        snprintf(expected, sizeof(expected),
-                 "*"); /* it counts already, while the rest is missing */
+    /* It counts already, while the rest is missing, or what it has is too much. */
+    if (place->is_rebuilding || place->skipped_to != 0)
+        snprintf(expected, sizeof(expected), "*");
     else if (place->has_position)
         snprintf(expected, sizeof(expected), "%" PRIu64, place->position);
-    if (!rebuild_run(&options, expected, place->first_seq, err))
+    if (!rebuild_run(&options, expected, place->first_seq, err) ||
+        (place->skipped_to != 0 && !forget_skipped(self, place, err)))
         return false;
     atomic_store(&self->verdict, PLACE_GOOD);
     return true;

@@ -8,7 +8,8 @@ bool place_is_beyond_end(const struct place *place)
 
 enum place_verdict place_judge(const struct place *place)
 {
-    if (!place->has_position || place->is_rebuilding)
+    /* Of what went from the stream unread each store may have read another part. */
+    if (!place->has_position || place->is_rebuilding || place->skipped_to != 0)
         return PLACE_REBUILD;
     /* With equal positions both stores have counted the same: nothing is won by a rebuild. */
     if (place->position + 1 < place->first_seq && place->position != place->pg_position)

@@ -15,6 +15,7 @@ struct place {
     bool is_rebuilding; /* Redis says that a rebuild has begun and not ended */
     uint64_t position;  /* Redis's */
     uint64_t pg_position;
+    uint64_t skipped_to; /* PostgreSQL's mark: unread messages before this one are gone; 0: none */
     uint64_t first_seq, last_seq; /* of the stream */
 };
 

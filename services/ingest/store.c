@@ -52,7 +52,8 @@ static bool insert(struct store *self, struct batch *batch, size_t from, size_t 
                    struct error *err);
 static bool insert_by_halves(struct store *self, struct batch *batch, struct error *err);
 static bool sum(struct store *self, const struct batch *batch, struct error *err);
-static bool tell(struct store *self, const struct batch *batch, struct error *err);
+static bool tell(struct store *self, const struct batch *batch, uint64_t after_seq,
+                 struct error *err);
 static void report(const struct batch *batch, struct store_outcome *out);
 
 struct store *store_new(struct pg *pg, uint32_t partition)
@@ -202,7 +203,7 @@ static bool run(struct store *self, struct batch *batch, uint64_t expected, enum
     if (*way == STORE_BY_COPY && has_seen_batch(batch))
         *way = STORE_BY_INSERT;
     return choose_rows(self, batch, *way, err) && put_events(self, batch, *way, err) &&
-           sum(self, batch, err) && tell(self, batch, err);
+           sum(self, batch, err) && tell(self, batch, expected, err);
 }
 
 static bool attempt(struct store *self, struct batch *batch, uint64_t expected, enum store_way way,
@@ -453,13 +454,15 @@ static bool sum(struct store *self, const struct batch *batch, struct error *err
     return true;
 }
 
-static bool tell(struct store *self, const struct batch *batch, struct error *err)
+static bool tell(struct store *self, const struct batch *batch, uint64_t after_seq,
+                 struct error *err)
 {
     char partition[INT8_TEXT_SIZE];
     struct pg_param params[PARAMS_MAX] = {number_param(partition, self->partition)};
+    struct columns *const parts[] = {&self->first, &self->second, &self->third};
     size_t count = 1;
 
-    sums_of_missing(batch, &self->marks);
+    sums_of_missing(batch, after_seq, &self->marks);
     if (self->marks.failed)
         return error_set(err, ERROR_LIMIT, "tell: no memory");
     columns_marks(&self->first, &self->marks);
@@ -468,15 +471,12 @@ static bool tell(struct store *self, const struct batch *batch, struct error *er
     if (columns_rows(&self->first) + columns_rows(&self->second) + columns_rows(&self->third) == 0)
         return true;
     for (size_t i = 0; i < 3; i++) {
-        struct columns *columns = i == 0 ? &self->first : i == 1 ? &self->second : &self->third;
-
-        if (!columns_params(columns, params + count, err))
+        if (!columns_params(parts[i], params + count, err))
             return false;
-        count += columns->count;
+        count += parts[i]->count;
     }
-    if (!pg_query(self->pg, "tell", sql_tell, params, (int)count, NULL, err))
-        return error_wrap(err, "tell");
-    return true;
+    return pg_query(self->pg, "tell", sql_tell, params, (int)count, NULL, err) ||
+           error_wrap(err, "tell");
 }
 
 static void report(const struct batch *batch, struct store_outcome *out)

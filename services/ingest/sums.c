@@ -37,9 +37,13 @@ void sums_of_stored(const struct batch *batch, struct fold *quarters, struct fol
     fold_sort(totals);
 }
 
-void sums_of_missing(const struct batch *batch, struct fold *marks)
+void sums_of_missing(const struct batch *batch, uint64_t after_seq, struct fold *marks)
 {
+    const uint64_t first_seq = batch->heads[0].seq;
+
     fold_reset(marks);
+    if (first_seq > after_seq + 1)
+        fold_add(marks, &(struct fold_cell){.type = EVENT_UNSPECIFIED}, first_seq, 1);
     for (size_t i = 0; i < batch->row_count; i++) {
         const struct batch_row *row = &batch->rows[i];
         struct fold_cell key;

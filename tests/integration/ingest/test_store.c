@@ -111,6 +111,23 @@ TEST(a_replayed_batch_and_a_repeated_event_count_once_and_mark_their_quarters)
     assert_sums_are_exact(pg, err);
 }
 
+TEST(skipped_messages_mark_the_partition)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    AUTO(pg_close) struct pg *pg = pg_with_schema(server, err);
+    AUTO(store_free) struct store *store = store_new(pg, 0);
+
+    assert_ok(store_first_position(store, 100, err));
+    (void)write_batch(store, 100, batch_of(101, 1, 1, 50, err), err);
+    assert_int_equal(ask_number(pg, "SELECT count(*) FROM dirty", err), 0);
+    (void)write_batch(store, 101, batch_of(500, 9, 51, 99, err), err);
+
+    assert_int_equal(ask_number(pg, "SELECT count(*) FROM dirty", err), 1);
+    assert_int_equal(
+        ask_number(pg, "SELECT seq FROM dirty WHERE ad_id = '' AND quarter_at = 'epoch'", err),
+        500);
+}
+
 TEST(no_event_is_lost_when_two_batches_bear_one_number)
 {
     AUTO(server_close) struct server *server = server_open_postgres();
@@ -389,6 +406,7 @@ TEST(a_killed_server_leaves_all_of_a_transaction_or_nothing)
 
 TESTS(RUN(rows_sums_and_position_come_together),
       RUN(a_replayed_batch_and_a_repeated_event_count_once_and_mark_their_quarters),
+      RUN(skipped_messages_mark_the_partition),
       RUN(no_event_is_lost_when_two_batches_bear_one_number),
       RUN(an_event_that_comes_twice_in_one_transaction_is_copied_once),
       RUN(copies_and_inserts_take_turns_and_every_event_counts_once),
