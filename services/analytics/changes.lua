@@ -1,5 +1,7 @@
 -- A list of changes to one partition's counters, made behind a guard: all of it or nothing.
--- KEYS: position, fresh, state. ARGV: guard, expected, token, next position, fresh, phase, the time
+-- KEYS: position, fresh, state, and one that never exists: a node of Redis Cluster that is giving the
+-- slot away refuses the call for its sake, where it would fail half-way at a key that has gone
+-- already. ARGV: guard, expected, token, next position, fresh, phase, the time
 -- of a rebuild's end; then the changes, each a letter and its words.
 --
 -- What is not written is cheap, what is written goes into the append-only file as well: so an expiry

@@ -20,6 +20,7 @@ static void name_keys(const struct changes *self, struct head *head)
     bucket_key_position(head->keys[0], self->partition);
     bucket_key_fresh(head->keys[1], self->partition);
     bucket_key_state(head->keys[2], self->partition);
+    bucket_key_absent(head->keys[3], self->partition);
     for (int i = 0; i < CHANGES_SCRIPT_KEYS; i++)
         head->argv[i] = head->keys[i];
 }

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-enum { CHANGES_SCRIPT_KEYS = 3, CHANGES_SCRIPT_HEAD = 7 };
+enum { CHANGES_SCRIPT_KEYS = 4, CHANGES_SCRIPT_HEAD = 7 };
 
 extern const char changes_script_text[];
 extern const char changes_claim_text[];

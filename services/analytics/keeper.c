@@ -23,6 +23,7 @@ enum { TRIM_MARGIN_MS = 5000, PERMIT_MARGIN_MS = 1000, BEYOND_SURE_MS = 5000 };
 struct keeper {
     struct keeper_options options;
     struct guard pg_guard, redis_guard;
+    char redis_key[BUCKET_KEY_MAX]; /* leads to the partition's node */
     struct pg *pg;
     struct redis *redis;
     struct repair *repair;
@@ -73,6 +74,8 @@ struct keeper *keeper_open(const struct keeper_options *options, struct error *e
     init_guards(keeper);
     pg.guard = &keeper->pg_guard;
     redis.guard = &keeper->redis_guard;
+    bucket_key_position(keeper->redis_key, options->partition);
+    redis.key = keeper->redis_key;
     trim_init(&keeper->trim, options->dedup_window_ms + TRIM_MARGIN_MS);
     keeper->redis = redis_new(&redis, err);
     if (keeper->redis == NULL)

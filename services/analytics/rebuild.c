@@ -85,8 +85,10 @@ static bool clear_some(struct rebuild *self, const redisReply *keys, const char 
     return changes_args(self->changes) == 0 || rebuild_flush(self, err);
 }
 
+/* A cursor means nothing on another node, nor after a restart of this one. */
 static bool clear(struct rebuild *self, struct error *err)
 {
+    uint64_t connects = redis_connects(self->options->redis);
     char cursor[24] = "0";
     char state[BUCKET_KEY_MAX];
 
@@ -97,6 +99,8 @@ static bool clear(struct rebuild *self, struct error *err)
         if (!redis_text(self->options->redis, &reply, err, "SCAN %s MATCH {%u}:* COUNT %d", cursor,
                         self->options->partition, SCAN_KEYS))
             return false;
+        if (redis_connects(self->options->redis) != connects)
+            return error_set(err, ERROR_UNAVAILABLE, "redis: the connection is another one");
         if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
             return error_set(err, ERROR_INTERNAL, "redis: SCAN answers in another shape");
         snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);

@@ -7,6 +7,7 @@
 #include "clients/lease.h"
 #include "clients/reader.h"
 #include "clients/redis.h"
+#include "event/buckets.h"
 #include "keeper.h"
 #include "meters.h"
 #include "runtime/clock.h"
@@ -30,7 +31,8 @@ enum {
 
 struct worker {
     struct worker_options options;
-    struct guard guard; /* of redis */
+    struct guard guard;             /* of redis */
+    char redis_key[BUCKET_KEY_MAX]; /* leads to the partition's node */
     struct redis *redis;
     struct reader *reader;
     struct analytics *analytics;
@@ -126,6 +128,7 @@ static bool open_counter(struct worker *self, struct error *err)
 {
     const struct settings *settings = self->options.settings;
     const struct redis_options redis = {.endpoint = settings->endpoints.live.redis,
+                                        .key = self->redis_key,
                                         .connect_ms = CONNECT_MS,
                                         .command_ms = REDIS_MS,
                                         .guard = &self->guard};
@@ -147,6 +150,7 @@ static bool open_counter(struct worker *self, struct error *err)
     if (getrandom(&analytics.seed, sizeof(analytics.seed), 0) != (ssize_t)sizeof(analytics.seed))
         return error_set(err, ERROR_INTERNAL, "worker: no random bytes for a seed");
     guard_init(&self->guard, &guard, analytics.seed, clock_now_ms());
+    bucket_key_position(self->redis_key, self->options.partition);
     self->redis = redis_new(&redis, err);
     if (self->redis == NULL)
         return false;

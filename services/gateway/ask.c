@@ -30,7 +30,8 @@ bool ask_start(struct ask *ask, struct query *query, const struct counters_quest
     if (query->redis == NULL)
         return error_set(err, ERROR_UNAVAILABLE, "query: closing");
     ask->query = query;
-    ask->batch = (struct redis_batch){.done = on_replies, .ctx = ask};
+    ask->batch =
+        (struct redis_batch){.done = on_replies, .ctx = ask, .partition = question->partition};
     ask->rounds = 0;
     counters_make_plan(&ask->plan, question, known == NULL ? &nothing : known);
     /* A full queue is our own limit: PostgreSQL must not be asked what is too much for Redis. */
@@ -49,7 +50,7 @@ static void finish(struct ask *self, const struct ask_result *result, const stru
 
 static bool ask_redis(struct ask *self, const struct counters_known *known, struct error *err)
 {
-    struct redis_loop *redis = self->query->redis;
+    struct redis_loop *redis = redis_nodes_find(self->query->redis, self->plan.partition);
 
     if (self->rounds++ > 0) {
         struct counters_plan before = self->plan; /* the question points into it */

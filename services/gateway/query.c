@@ -21,7 +21,7 @@ struct query *query_new(h2o_context_t *h2o, const struct query_options *options,
     query->options = *options;
     query->h2o = h2o;
     h2o_multithread_register_receiver(h2o->queue, &query->receiver, query_pool_receive);
-    query->redis = redis_loop_new(h2o, &options->redis);
+    query->redis = redis_nodes_new(h2o, &options->redis, options->partitions);
     query->zones = zones_new(ZONE_DIRECTORY);
     query->answers = answers_new(query);
     query->boards = boards_new(query);
@@ -41,7 +41,7 @@ void query_close(struct query **query)
         return;
     /* Transactions fail now; what PostgreSQL's threads have comes back within their deadline. */
     self->options.pool = self->options.proof_pool = NULL;
-    redis_loop_close(&self->redis); /* ask_start refuses from now on */
+    redis_nodes_close(&self->redis); /* ask_start refuses from now on */
     while (self->asks > 0)
         (void)h2o_evloop_run(self->h2o->loop, CLOSE_TURN_MS);
     boards_free(&self->boards);
@@ -81,7 +81,7 @@ void query_turn(struct query *query, const struct catalogue_snapshot *catalogue,
 {
     query_set_clocks(query, now_ms, at_ms);
     follow_catalogue(query, catalogue);
-    redis_loop_turn(query->redis, now_ms);
+    redis_nodes_turn(query->redis, now_ms);
 }
 
 bool query_is_idle(const struct query *query)
@@ -91,7 +91,7 @@ bool query_is_idle(const struct query *query)
 
 bool query_redis_is_up(const struct query *query)
 {
-    return redis_loop_is_up(query->redis);
+    return redis_nodes_is_up(query->redis);
 }
 
 struct counters_known *query_known(struct query *query, const char *ad_id)

@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "catalogue.h"
 #include "counters.h"
-#include "redis_loop.h"
+#include "redis_nodes.h"
 #include "zone.h"
 
 #include <h2o.h>
@@ -37,7 +37,7 @@ struct query_options {
 struct query {
     struct query_options options;
     h2o_context_t *h2o;
-    struct redis_loop *redis;
+    struct redis_nodes *redis;
     struct zones *zones;
     struct answers *answers;
     struct boards *boards;

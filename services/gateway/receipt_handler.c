@@ -338,7 +338,7 @@ static void on_position(void *ctx, redisReply *const *replies, size_t count,
 static void settle(struct inquiry *inquiry)
 {
     struct receipt *self = of(inquiry);
-    struct redis_loop *redis = inquiry->query->redis;
+    struct redis_loop *redis = redis_nodes_find(inquiry->query->redis, self->partition);
     char key[BUCKET_KEY_MAX];
     const char *argv[] = {"GET", key};
     size_t sizes[] = {3, 0};
@@ -354,7 +354,8 @@ static void settle(struct inquiry *inquiry)
     }
     bucket_key_position(key, self->partition);
     sizes[1] = strlen(key);
-    self->batch = (struct redis_batch){.done = on_position, .ctx = self};
+    self->batch =
+        (struct redis_batch){.done = on_position, .ctx = self, .partition = self->partition};
     (void)redis_loop_command(redis, 2, argv, sizes); /* the callback tells */
     redis_loop_commit(redis, &self->batch, inquiry->query->now_ms);
 }

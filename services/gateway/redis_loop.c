@@ -1,46 +1,17 @@
-#include "redis_loop.h"
+#include "redis_loop_private.h"
 
 #include "base/auto.h"
-#include "base/backoff.h"
 #include "clients/endpoint.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
-#include <assert.h>
 #include <fcntl.h>
-#include <hiredis/async.h>
 #include <netdb.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { RETRY_BASE_MS = 50, RETRY_CAP_MS = 3000 };
-
-enum state { WAITING, RESOLVING, CONNECTING, GREETING, UP };
-
-struct redis_loop {
-    struct redis_loop_options options;
-    struct redis_address address; /* read off the endpoint for each connection */
-    uint64_t version;             /* of the endpoint, that it was read from */
-    h2o_context_t *h2o;
-    enum state state;
-    int64_t due_ms; /* WAITING: of the next try; later states: the deadline */
-    struct backoff backoff;
-    struct guard guard;
-    struct breaker_permit permit; /* of what was begun, until its commit */
-    int64_t now_ms;               /* of the last turn or question */
-    bool is_outage_told;
-    h2o_hostinfo_getaddr_req_t *resolving;
-
-    redisAsyncContext *context; /* hiredis frees it; on_cleanup forgets it */
-    h2o_socket_t *socket;       /* on a dup() of hiredis's descriptor, which it closes itself */
-    bool is_reading, wants_write, is_armed;
-    bool is_lost; /* hiredis has given the connection up: the end of the turn settles it */
-    struct error why;
-
-    struct redis_batch *head, **tail; /* committed, in the order of their answers */
-    size_t pending;
-};
 
 /* The connection's path; the definitions follow in this order. */
 static void move(struct redis_loop *self, int64_t now_ms);
@@ -50,8 +21,8 @@ static void on_resolved(h2o_hostinfo_getaddr_req_t *req, const char *failure,
 static void attach(struct redis_loop *self);
 static void on_connected(const redisAsyncContext *context, int status);
 static void greet(struct redis_loop *self);
+static void on_role(redisAsyncContext *context, void *reply, void *ctx);
 static void on_greeted(redisAsyncContext *context, void *reply, void *ctx);
-static void on_executed(redisAsyncContext *context, void *reply, void *ctx);
 static void on_cleanup(void *ctx);
 static void lose(struct redis_loop *self, const char *why);
 static void settle_loss(struct redis_loop *self, int64_t now_ms);
@@ -137,7 +108,13 @@ static bool read_address(struct redis_loop *self, struct error *err)
 
     if (url == NULL)
         return error_set(err, ERROR_LIMIT, "redis: no memory");
-    return redis_address_parse(url, &self->address, err);
+    if (!redis_address_parse(url, self->turn, &self->address, err))
+        return false;
+    if (self->options.node.port == 0)
+        return true;
+    self->address.node = self->options.node;
+    self->address.node_count = 1;
+    return true;
 }
 
 /* Leaves a server that is no longer the one to ask, and does not wait with the next. */
@@ -161,14 +138,16 @@ static void resolve(struct redis_loop *self, int64_t now_ms)
         lose(self, self->why.text);
         return;
     }
-    (void)snprintf(port, sizeof(port), "%d", address->port);
-    self->resolving = h2o_hostinfo_getaddr(
-        &self->h2o->receivers.hostinfo_getaddr,
-        h2o_iovec_init(address->host, strlen(address->host)), h2o_iovec_init(port, strlen(port)),
-        AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP, AI_NUMERICSERV, on_resolved, self);
+    (void)snprintf(port, sizeof(port), "%d", address->node.port);
+    self->resolving =
+        h2o_hostinfo_getaddr(&self->h2o->receivers.hostinfo_getaddr,
+                             h2o_iovec_init(address->node.host, strlen(address->node.host)),
+                             h2o_iovec_init(port, strlen(port)), AF_UNSPEC, SOCK_STREAM,
+                             IPPROTO_TCP, AI_NUMERICSERV, on_resolved, self);
 }
 
-/* A name with several addresses: each try takes the next, so that one of them is found alive. */
+/* A name with several addresses: each try takes the next, so that one of them is found alive; with
+ * several names, once all of them had their turn. */
 static const struct addrinfo *choose(const struct addrinfo *found, int attempt)
 {
     const struct addrinfo *chosen = found;
@@ -191,14 +170,14 @@ static void on_resolved(h2o_hostinfo_getaddr_req_t *req, const char *failure,
         lose(self, failure);
         return;
     }
-    chosen = choose(found, self->backoff.attempts);
+    chosen = choose(found, self->backoff.attempts / (int)self->address.node_count);
     if (getnameinfo(chosen->ai_addr, chosen->ai_addrlen, host, sizeof(host), NULL, 0,
                     NI_NUMERICHOST) != 0) {
         lose(self, "the address is of no use");
         return;
     }
     self->state = CONNECTING;
-    self->context = redisAsyncConnect(host, self->address.port);
+    self->context = redisAsyncConnect(host, self->address.node.port);
     if (self->context == NULL || self->context->err != 0) {
         lose(self, self->context == NULL ? "no memory" : self->context->errstr);
         return;
@@ -314,8 +293,24 @@ static void greet(struct redis_loop *self)
         (void)redisAsyncCommand(self->context, on_greeted, NULL, "AUTH %s", address->password);
     if (address->database != 0)
         (void)redisAsyncCommand(self->context, on_greeted, NULL, "SELECT %d", address->database);
+    /* Where there is another to ask, a replica that nobody has promoted is not asked. */
+    if (address->node_count > 1)
+        (void)redisAsyncCommand(self->context, on_role, NULL, "ROLE");
     /* The last one has a mark; a command that could not be queued is caught by the deadline. */
     (void)redisAsyncCommand(self->context, on_greeted, self, "PING");
+}
+
+static void on_role(redisAsyncContext *context, void *reply, void *ctx)
+{
+    struct redis_loop *self = context->data;
+
+    if (redis_is_replica(reply)) {
+        (void)error_set(&self->why, ERROR_UNAVAILABLE, "redis: %s:%d is a replica",
+                        self->address.node.host, self->address.node.port);
+        redisAsyncFree(context);
+        return;
+    }
+    on_greeted(context, reply, ctx);
 }
 
 static void on_greeted(redisAsyncContext *context, void *reply, void *ctx)
@@ -336,80 +331,8 @@ static void on_greeted(redisAsyncContext *context, void *reply, void *ctx)
     guard_reconnected(&self->guard, self->now_ms);
     self->is_outage_told = false;
     backoff_reset(&self->backoff);
-    log_info("redis_connected", "host=%s port=%d", self->address.host, self->address.port);
-}
-
-bool redis_loop_begin(struct redis_loop *loop, int64_t now_ms, struct error *err)
-{
-    const char *argv[] = {"MULTI"};
-    const size_t sizes[] = {5};
-
-    if (!redis_loop_is_up(loop))
-        return error_set(err, ERROR_UNAVAILABLE, "redis: not connected");
-    if (loop->pending >= loop->options.pending_max)
-        return error_set(err, ERROR_LIMIT, "redis: %zu transactions wait", loop->pending);
-    loop->now_ms = now_ms;
-    if (!guard_allow(&loop->guard, now_ms, &loop->permit))
-        return error_set(err, ERROR_UNAVAILABLE, "redis: its breaker is open");
-    if (redis_loop_command(loop, 1, argv, sizes))
-        return true;
-    guard_report(&loop->guard, &loop->permit, BREAKER_FAILURE, now_ms);
-    return error_set(err, ERROR_UNAVAILABLE, "redis: the connection has broken");
-}
-
-bool redis_loop_command(void *loop, int argc, const char **argv, const size_t *sizes)
-{
-    struct redis_loop *self = loop;
-
-    return self->context != NULL &&
-           redisAsyncCommandArgv(self->context, NULL, NULL, argc, argv, sizes) == REDIS_OK;
-}
-
-void redis_loop_commit(struct redis_loop *loop, struct redis_batch *batch, int64_t now_ms)
-{
-    batch->permit = loop->permit;
-    batch->deadline_ms = now_ms + loop->options.batch_ms;
-    batch->next = NULL;
-    *loop->tail = batch;
-    loop->tail = &batch->next;
-    loop->pending++;
-    if (loop->context == NULL ||
-        redisAsyncCommand(loop->context, on_executed, batch, "EXEC") != REDIS_OK)
-        loop->is_lost = true;
-}
-
-static struct redis_batch *take_head(struct redis_loop *self)
-{
-    struct redis_batch *batch = self->head;
-
-    self->head = batch->next;
-    if (self->head == NULL)
-        self->tail = &self->head;
-    self->pending--;
-    return batch;
-}
-
-static void on_executed(redisAsyncContext *context, void *reply, void *ctx)
-{
-    struct redis_loop *self = context->data;
-    const redisReply *answer = reply;
-    struct redis_batch *batch = NULL;
-    struct error err = {0};
-
-    if (answer == NULL)
-        return; /* lost: settle_loss tells all of them at the end of the turn */
-    batch = take_head(self);
-    assert(batch == ctx); /* Redis answers in order */
-    guard_report(&self->guard, &batch->permit,
-                 answer->type == REDIS_REPLY_ARRAY ? BREAKER_SUCCESS : BREAKER_FAILURE,
-                 clock_now_ms());
-    if (answer->type == REDIS_REPLY_ARRAY) {
-        batch->done(batch->ctx, answer->element, answer->elements, &err);
-        return;
-    }
-    (void)error_set(&err, ERROR_UNAVAILABLE, "redis: %s",
-                    answer->type == REDIS_REPLY_ERROR ? answer->str : "not EXEC's answer");
-    batch->done(batch->ctx, NULL, 0, &err);
+    log_info("redis_connected", "host=%s port=%d", self->address.node.host,
+             self->address.node.port);
 }
 
 /* hiredis frees its context right after this. */
@@ -465,17 +388,21 @@ static void settle_loss(struct redis_loop *self, int64_t now_ms)
         return;
     if (self->context != NULL) /* a command could not be queued */
         lose(self, "no memory");
-    if (self->state != UP)
+    if (self->state != UP) {
         note_unreachable(self, now_ms);
+        self->turn++;
+    }
     self->is_lost = false;
-    self->why = (struct error){0};
+    self->why = self->refusal = (struct error){0};
+    self->moved.port = 0;
     self->state = WAITING;
     self->due_ms = now_ms + backoff_next_ms(&self->backoff);
     if (!self->is_outage_told) /* once an outage */
-        log_warn("redis_lost", "why=%s pending=%zu", why.text, self->pending);
+        log_warn("redis_lost", "host=%s port=%d why=\"%s\" pending=%zu", self->address.node.host,
+                 self->address.node.port, why.text, self->pending);
     self->is_outage_told = true;
     while (self->head != NULL) {
-        struct redis_batch *batch = take_head(self);
+        struct redis_batch *batch = redis_loop_take(self);
 
         guard_report(&self->guard, &batch->permit, BREAKER_FAILURE, now_ms);
         batch->done(batch->ctx, NULL, 0, &why);

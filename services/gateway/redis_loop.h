@@ -9,6 +9,7 @@
  *      ^                 |             |              |               |
  *      '-- jittered backoff: refused, lost, or a deadline has passed -'
  *
+ *          Of several nodes that an endpoint names, each try takes the next; a replica is left.
  *          An endpoint with another text ends the connection: what waited is told, and the next
  *          one is made there at once.
  *
@@ -42,6 +43,10 @@ struct redis_loop_options {
     int slow_ms; /* a transaction over this is slow for the breaker */
     unsigned thread;
     size_t pending_max;
+    struct redis_node node; /* instead of those that the endpoint names; port 0: one of these */
+    /* A transaction was refused, since the partition's keys are on another node; NULL: not told. */
+    void (*on_moved)(void *ctx, uint32_t partition, const struct redis_node *node);
+    void *ctx;
 };
 
 /* replies are EXEC's, borrowed for the call; NULL with an error. */
@@ -51,6 +56,7 @@ typedef void (*redis_batch_fn)(void *ctx, redisReply *const *replies, size_t cou
 struct redis_batch {
     redis_batch_fn done;
     void *ctx;
+    uint32_t partition; /* that all its keys are of */
     /* private to redis_loop.c */
     struct breaker_permit permit;
     int64_t deadline_ms;

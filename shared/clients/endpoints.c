@@ -282,7 +282,7 @@ static bool resolve_redis(struct endpoints *endpoints, struct error *err)
     } else {
         return true; /* the service has no such rows */
     }
-    if (!is_built || !redis_address_parse(endpoints->redis, &address, err))
+    if (!is_built || !redis_address_parse(endpoints->redis, 0, &address, err))
         return error_wrap(err, name);
     return true;
 }

@@ -55,7 +55,8 @@ struct endpoints {
 
 #define ENDPOINT_ROWS_POSTGRES(member)                                                             \
     RELOADABLE(SECRET, "DATABASE_URL", ENDPOINT_FIELD(member, database_url),                       \
-               "where PostgreSQL is, URL or key=value; wins over DB_DSN and POSTGRES_*"),          \
+               "where PostgreSQL is, URL or key=value, of one host or several; wins over DB_DSN, " \
+               "POSTGRES_*"),                                                                      \
         RELOADABLE(SECRET, "DB_DSN", ENDPOINT_FIELD(member, db_dsn),                               \
                    "the same, older name; wins over POSTGRES_*"),                                  \
         RELOADABLE(STRING, "POSTGRES_HOST", ENDPOINT_FIELD(member, postgres_host), "127.0.0.1",    \
@@ -71,9 +72,10 @@ struct endpoints {
 
 #define ENDPOINT_ROWS_REDIS(member)                                                                \
     RELOADABLE(SECRET, "REDIS_URL", ENDPOINT_FIELD(member, redis_url),                             \
-               "redis://[[user]:password@]host:port[/db]; wins over REDIS_ADDR, REDIS_HOST"),      \
+               "redis://[[user]:password@]host:port[,host:port...][/db]; wins over REDIS_ADDR, "   \
+               "REDIS_HOST"),                                                                      \
         RELOADABLE(STRING, "REDIS_ADDR", ENDPOINT_FIELD(member, redis_addr), NULL,                 \
-                   "host:port; wins over REDIS_HOST"),                                             \
+                   "host:port[,host:port...]; wins over REDIS_HOST"),                              \
         RELOADABLE(STRING, "REDIS_HOST", ENDPOINT_FIELD(member, redis_host), "127.0.0.1",          \
                    "Redis's host"),                                                                \
         RELOADABLE(INT, "REDIS_PORT", ENDPOINT_FIELD(member, redis_port), 6379, 1, 65535,          \

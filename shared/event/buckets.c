@@ -83,6 +83,11 @@ size_t bucket_key_state(char out[BUCKET_KEY_MAX], uint32_t partition)
     return key_size(snprintf(out, BUCKET_KEY_MAX, "{%u}:state", partition));
 }
 
+size_t bucket_key_absent(char out[BUCKET_KEY_MAX], uint32_t partition)
+{
+    return key_size(snprintf(out, BUCKET_KEY_MAX, "{%u}:absent", partition));
+}
+
 size_t bucket_key_totals(char out[BUCKET_KEY_MAX], uint32_t partition, const char *ad_id)
 {
     return key_size(snprintf(out, BUCKET_KEY_MAX, "{%u}:t:%s", partition, ad_id));

@@ -41,6 +41,8 @@ enum bucket_visitors_unit { BUCKET_VISITORS_MINUTE, BUCKET_VISITORS_HOUR, BUCKET
 size_t bucket_key_position(char out[BUCKET_KEY_MAX], uint32_t partition);
 size_t bucket_key_fresh(char out[BUCKET_KEY_MAX], uint32_t partition);
 size_t bucket_key_state(char out[BUCKET_KEY_MAX], uint32_t partition);
+/* Nobody ever makes it: what it is for says proto/redis.md. */
+size_t bucket_key_absent(char out[BUCKET_KEY_MAX], uint32_t partition);
 size_t bucket_key_totals(char out[BUCKET_KEY_MAX], uint32_t partition, const char *ad_id);
 /* block: Unix minute for SECOND, hour for MINUTE, day for QUARTER; ignored for DAY. */
 size_t bucket_key(char out[BUCKET_KEY_MAX], uint32_t partition, const char *ad_id,

@@ -78,8 +78,8 @@ static void check_password(char *text)
     FUZZ_ASSERT(strcmp(find_option(postgres, "password"), text) == 0);
     FUZZ_ASSERT(strcmp(find_option(postgres, "host"), host) == 0);
     PQconninfoFree(postgres);
-    FUZZ_ASSERT(redis_address_parse(endpoints.redis, &redis, &err));
-    FUZZ_ASSERT(strcmp(redis.password, text) == 0 && strcmp(redis.host, host) == 0);
+    FUZZ_ASSERT(redis_address_parse(endpoints.redis, 0, &redis, &err));
+    FUZZ_ASSERT(strcmp(redis.password, text) == 0 && strcmp(redis.node.host, host) == 0);
 }
 
 /* Where Redis is says nothing about its password. */
@@ -95,7 +95,7 @@ static void check_redis(char *text, bool is_host)
         endpoints.redis_addr = text;
     if (!resolve(&endpoints) || strstr(text, "://") != NULL || (!is_host && text[0] == '\0'))
         return;
-    FUZZ_ASSERT(redis_address_parse(endpoints.redis, &redis, &err));
+    FUZZ_ASSERT(redis_address_parse(endpoints.redis, 0, &redis, &err));
     FUZZ_ASSERT(strcmp(redis.password, secret) == 0);
 }
 

@@ -31,11 +31,12 @@ static void send_again(const struct redis_address *address)
 
     encode(address->user, user);
     encode(address->password, password);
-    encode(address->host, host);
-    (void)snprintf(url, sizeof(url), "redis://%s:%s@%s:%d/%d", user, password, host, address->port,
-                   address->database);
-    FUZZ_ASSERT(redis_address_parse(url, &again, &err));
-    FUZZ_ASSERT(strcmp(again.host, address->host) == 0 && again.port == address->port);
+    encode(address->node.host, host);
+    (void)snprintf(url, sizeof(url), "redis://%s:%s@%s:%d/%d", user, password, host,
+                   address->node.port, address->database);
+    FUZZ_ASSERT(redis_address_parse(url, 0, &again, &err));
+    FUZZ_ASSERT(strcmp(again.node.host, address->node.host) == 0 &&
+                again.node.port == address->node.port);
     FUZZ_ASSERT(strcmp(again.user, address->user) == 0);
     FUZZ_ASSERT(strcmp(again.password, address->password) == 0);
     FUZZ_ASSERT(again.database == address->database);
@@ -47,11 +48,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct redis_address address;
     struct error err = {.kind = ERROR_NONE};
 
-    if (redis_address_parse(text, &address, &err)) {
-        FUZZ_ASSERT(is_terminated(address.host, sizeof(address.host)) && address.host[0] != '\0');
+    if (redis_address_parse(text, 0, &address, &err)) {
+        FUZZ_ASSERT(is_terminated(address.node.host, sizeof(address.node.host)) &&
+                    address.node.host[0] != '\0');
         FUZZ_ASSERT(is_terminated(address.user, sizeof(address.user)));
         FUZZ_ASSERT(is_terminated(address.password, sizeof(address.password)));
-        FUZZ_ASSERT(address.port >= 1 && address.port <= 65535);
+        FUZZ_ASSERT(address.node.port >= 1 && address.node.port <= 65535);
         FUZZ_ASSERT(address.database >= 0);
         send_again(&address);
     } else {

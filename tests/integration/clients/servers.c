@@ -36,7 +36,7 @@ enum {
     TRIES_MAX = 50
 };
 
-enum server_kind { SERVER_NATS, SERVER_REDIS, SERVER_POSTGRES };
+enum server_kind { SERVER_NATS, SERVER_REDIS, SERVER_REDIS_CLUSTER, SERVER_POSTGRES };
 
 struct server {
     enum server_kind kind;
@@ -250,6 +250,11 @@ struct server *server_open_redis(void)
     return open_server(SERVER_REDIS);
 }
 
+struct server *server_open_redis_cluster(void)
+{
+    return open_server(SERVER_REDIS_CLUSTER);
+}
+
 struct server *server_open_postgres(void)
 {
     return open_server(SERVER_POSTGRES);
@@ -323,11 +328,26 @@ static pid_t spawn_nats(const struct server *server)
 
 static pid_t spawn_redis(const struct server *server)
 {
+    bool is_node = server->kind == SERVER_REDIS_CLUSTER;
     char port[16];
-    const char *const args[] = {"redis-server", "--port", port,           "--bind", "127.0.0.1",
-                                "--save",       "",       "--appendonly", "no",     NULL};
+    char bus_port[16];
+    const char *const args[] = {"redis-server",
+                                "--port",
+                                port,
+                                "--bind",
+                                "127.0.0.1",
+                                "--save",
+                                "",
+                                "--appendonly",
+                                "no",
+                                is_node ? "--cluster-enabled" : NULL,
+                                "yes",
+                                "--cluster-port",
+                                bus_port,
+                                NULL};
 
     snprintf(port, sizeof(port), "%d", server->port);
+    snprintf(bus_port, sizeof(bus_port), "%d", server->port - 10000);
     return spawn(server, args);
 }
 
@@ -368,7 +388,7 @@ static pid_t spawn_server(const struct server *server)
 {
     if (server->kind == SERVER_NATS)
         return spawn_nats(server);
-    return server->kind == SERVER_REDIS ? spawn_redis(server) : spawn_postgres(server);
+    return server->kind == SERVER_POSTGRES ? spawn_postgres(server) : spawn_redis(server);
 }
 
 /* A killed postgres may refuse to start until the last of its children is gone. */

@@ -12,8 +12,10 @@
 struct endpoint;
 struct server;
 
-struct server *server_open_nats(void);     /* JetStream; synced by the system, so that it is fast */
-struct server *server_open_redis(void);    /* nothing is saved */
+struct server *server_open_nats(void);  /* JetStream; synced by the system, so that it is fast */
+struct server *server_open_redis(void); /* nothing is saved */
+/* A node of a cluster that has neither slots nor other nodes yet; its bus is 10,000 ports below. */
+struct server *server_open_redis_cluster(void);
 struct server *server_open_postgres(void); /* role postgres, no password; fsync off */
 void server_close(struct server **server);
 

@@ -152,6 +152,21 @@ TEST(an_ipv6_host_gets_its_brackets_and_a_url_in_the_wrong_variable_works)
     assert_string_equal(endpoints.redis, "redis://:p@h:1/2");
 }
 
+TEST(an_address_may_name_several_servers)
+{
+    struct endpoints endpoints = defaults();
+
+    endpoints.database_url = TEXT("postgres://u:p@a:1,b:2/d?target_session_attrs=read-write");
+    endpoints.redis_password = TEXT("p,q");
+    endpoints.redis_addr = TEXT("a:1,b:2,c:3");
+    assert_ok(endpoints_resolve(&endpoints, err));
+    assert_string_equal(endpoints.postgres,
+                        "postgres://u:p@a:1,b:2/d?target_session_attrs=read-write");
+    assert_string_equal(endpoints.redis, "redis://:p%2Cq@a:1,b:2,c:3/0");
+    endpoints.redis_addr = TEXT("a:1,b:2,");
+    assert_fails(ERROR_INVALID, endpoints_resolve(&endpoints, err));
+}
+
 TEST(kafka_is_ignored_aloud_and_absent_rows_are_skipped)
 {
     struct endpoints endpoints = {.kafka_broker = TEXT("kafka:9092")};
@@ -227,6 +242,7 @@ TESTS(RUN(the_defaults_are_loopback), RUN(the_newest_name_wins),
       RUN(what_cannot_be_an_address_is_refused_without_its_password),
       RUN(a_bad_redis_address_names_its_variable),
       RUN(an_ipv6_host_gets_its_brackets_and_a_url_in_the_wrong_variable_works),
+      RUN(an_address_may_name_several_servers),
       RUN(kafka_is_ignored_aloud_and_absent_rows_are_skipped),
       RUN(an_address_that_is_too_long_is_refused),
       RUN(fresh_settings_move_the_running_ones_clients),
