@@ -12,6 +12,9 @@
  *          ERROR_UNAVAILABLE at once.
  * Limits:  128 named statements a connection, 64 parameters a statement. Only the look-up of the
  *          host's name is outside the deadlines: it is libpq's and blocks.
+ * Hosts:   an endpoint may name several, for a primary that moves: they are tried in turn within
+ *          connect_ms, first the one that was there last, each for its share of the time. Unless it
+ *          has a target_session_attrs, the one that takes writes is meant.
  * Moves:   when its endpoint has another text, it connects there, but never inside a transaction;
  *          until then it counts as not connected.
  * Threads: one owner thread a struct pg. It reconnects by itself on the next call after a loss and

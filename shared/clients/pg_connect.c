@@ -23,29 +23,63 @@ static const char session_sql[] = "SET timezone = 'UTC';"
                                   "SET client_connection_check_interval = '500ms';"
                                   "SET idle_in_transaction_session_timeout = '60s'";
 
-static PGconn *start(struct pg *pg);
+static bool open_host(struct pg *pg, const char *conninfo, const struct pg_hosts *hosts,
+                      int64_t deadline_ms, struct error *err);
+static PGconn *start(const struct pg *pg, const char *conninfo, const struct pg_hosts *hosts);
 static bool set_up_session(struct pg *pg, struct error *err);
-static bool finish_handshake(struct pg *pg, struct error *err);
-static bool poll_handshake(struct pg *pg, struct error *err);
+static bool finish_handshake(struct pg *pg, int64_t deadline_ms, struct error *err);
+static bool poll_handshake(struct pg *pg, int64_t deadline_ms, struct error *err);
 static void on_notice(void *ctx, const char *text);
 
+/* Begins with the host that was there last; each gets its share of what is left of connect_ms. */
 bool pg_connect_open(struct pg *pg, struct error *err)
 {
-    pg->connection = start(pg);
+    AUTO(endpoint_text_free) char *conninfo = endpoint_get(pg->options.endpoint, &pg->version);
+    AUTO(pg_hosts_free) struct pg_hosts hosts = {0};
+    int64_t deadline_ms = clock_now_ms() + pg->options.connect_ms;
+    bool is_open = false;
+
+    if (conninfo == NULL)
+        return error_set(err, ERROR_LIMIT, "pg: no memory for a connection");
+    pg_hosts_read(conninfo, &hosts);
+    for (size_t left = hosts.count; left > 0 && !is_open && !pg->is_given_up; left--) {
+        int64_t now_ms = clock_now_ms();
+
+        is_open =
+            open_host(pg, conninfo, &hosts, now_ms + (deadline_ms - now_ms) / (int64_t)left, err);
+        if (!is_open)
+            pg->host++;
+    }
+    return is_open;
+}
+
+static bool open_host(struct pg *pg, const char *conninfo, const struct pg_hosts *hosts,
+                      int64_t deadline_ms, struct error *err)
+{
+    pg->connection = start(pg, conninfo, hosts);
     if (pg->connection == NULL)
         return error_set(err, ERROR_LIMIT, "pg: no memory for a connection");
     clients_count(METRIC_pg_connects_total, 1);
-    if (!finish_handshake(pg, err) || !set_up_session(pg, err)) {
+    if (!finish_handshake(pg, deadline_ms, err) || !set_up_session(pg, err)) {
         pg_connect_drop(pg);
         return error_wrap(err, "pg: connect");
     }
     return true;
 }
 
-static PGconn *start(struct pg *pg)
+static const char *pick(const struct pg_hosts *hosts, const char *list, size_t host, char *buffer)
 {
-    AUTO(endpoint_text_free) char *conninfo = endpoint_get(pg->options.endpoint, &pg->version);
-    /* dbname is expanded; what follows it wins over what is in it. */
+    return hosts->count > 1 && pg_hosts_pick(list, host % hosts->count, buffer) ? buffer : NULL;
+}
+
+/* Of several hosts the one that takes writes is meant, unless the endpoint says otherwise. */
+static PGconn *start(const struct pg *pg, const char *conninfo, const struct pg_hosts *hosts)
+{
+    char name[PG_HOST_MAX];
+    char address[PG_HOST_MAX];
+    char port[PG_HOST_MAX];
+    bool is_writer_meant = hosts->count > 1 && !hosts->has_target;
+    /* dbname is expanded; what follows it wins over what is in it, unless it is NULL. */
     const char *const keywords[] = {"dbname",
                                     "application_name",
                                     "client_encoding",
@@ -53,12 +87,25 @@ static PGconn *start(struct pg *pg)
                                     "keepalives_interval",
                                     "keepalives_count",
                                     "tcp_user_timeout",
+                                    "host",
+                                    "hostaddr",
+                                    "port",
+                                    "target_session_attrs",
                                     NULL};
-    const char *const values[] = {
-        conninfo,        pg->options.application, "UTF8", KEEPALIVE_IDLE_S, KEEPALIVE_PERIOD_S,
-        KEEPALIVE_COUNT, TCP_USER_TIMEOUT_MS,     NULL};
+    const char *const values[] = {conninfo,
+                                  pg->options.application,
+                                  "UTF8",
+                                  KEEPALIVE_IDLE_S,
+                                  KEEPALIVE_PERIOD_S,
+                                  KEEPALIVE_COUNT,
+                                  TCP_USER_TIMEOUT_MS,
+                                  pick(hosts, hosts->names, pg->host, name),
+                                  pick(hosts, hosts->addresses, pg->host, address),
+                                  pick(hosts, hosts->ports, pg->host, port),
+                                  is_writer_meant ? "read-write" : NULL,
+                                  NULL};
 
-    return conninfo == NULL ? NULL : PQconnectStartParams(keywords, values, 1);
+    return PQconnectStartParams(keywords, values, 1);
 }
 
 static bool set_up_session(struct pg *pg, struct error *err)
@@ -67,14 +114,14 @@ static bool set_up_session(struct pg *pg, struct error *err)
            (pg->options.session_sql == NULL || pg_run_script(pg, pg->options.session_sql, err));
 }
 
-static bool finish_handshake(struct pg *pg, struct error *err)
+static bool finish_handshake(struct pg *pg, int64_t deadline_ms, struct error *err)
 {
     PGconn *connection = pg->connection;
 
     /* Only the verbose text of a refused connection tells its SQLSTATE. */
     PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
     PQsetNoticeProcessor(connection, on_notice, NULL);
-    if (!poll_handshake(pg, err))
+    if (!poll_handshake(pg, deadline_ms, err))
         return false;
     PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
     if (PQsetnonblocking(connection, 1) != 0)
@@ -83,10 +130,10 @@ static bool finish_handshake(struct pg *pg, struct error *err)
 }
 
 /* libpq says what it waits for; only looking up the host's name is outside our deadline. */
-static bool poll_handshake(struct pg *pg, struct error *err)
+static bool poll_handshake(struct pg *pg, int64_t deadline_ms, struct error *err)
 {
     PGconn *connection = pg->connection;
-    int64_t deadline_ms = clock_now_ms() + pg->options.connect_ms;
+    int64_t began_ms = clock_now_ms();
     PostgresPollingStatusType wanted = PGRES_POLLING_WRITING;
 
     if (PQstatus(connection) == CONNECTION_BAD)
@@ -96,7 +143,8 @@ static bool poll_handshake(struct pg *pg, struct error *err)
 
         if (!pg_connect_wait(pg, events, deadline_ms))
             return error_set(err, ERROR_UNAVAILABLE, "%s:%s: timed out after %d ms",
-                             PQhost(connection), PQport(connection), pg->options.connect_ms);
+                             PQhost(connection), PQport(connection),
+                             (int)(clock_now_ms() - began_ms));
         wanted = PQconnectPoll(connection);
         if (wanted == PGRES_POLLING_FAILED)
             return pg_error_of_connection(pg, ERROR_UNAVAILABLE, err);

@@ -3,6 +3,7 @@
 #include "bus_fixture.h"
 #include "clients/pg.h"
 #include "clients/redis.h"
+#include "runtime/clock.h"
 
 enum { CONNECT_MS = 1000, CALL_MS = 1000 };
 
@@ -40,6 +41,49 @@ TEST(postgres_is_left_from_the_end_of_the_transaction_on)
     check_says(pg, "SHOW lock_timeout", "7s");
     assert_ok(pg_query(pg, "one", "SELECT 1", NULL, 0, NULL, err)); /* prepared there, too */
     assert_true(pg_is_connected(pg));
+}
+
+static void check_port(struct pg *pg, const struct server *server)
+{
+    char port[8];
+
+    snprintf(port, sizeof(port), "%d", server_port(server));
+    check_says(pg, "SELECT current_setting('port')", port);
+}
+
+TEST(of_several_hosts_of_postgres_the_one_that_takes_writes_is_found_in_time)
+{
+    AUTO(server_close) struct server *first = server_open_postgres();
+    AUTO(server_close) struct server *second = server_open_postgres();
+    char url[256];
+    struct pg_options options = {
+        .application = "test", .connect_ms = CONNECT_MS, .query_ms = CALL_MS};
+    AUTO(pg_close) struct pg *pg = NULL;
+    int64_t began_ms;
+
+    snprintf(url, sizeof(url), "postgres://postgres@127.0.0.1:%d,127.0.0.1:%d/postgres",
+             server_port(first), server_port(second));
+    options.endpoint = endpoint_at(url);
+    pg = pg_new(&options);
+    check_port(pg, first);
+
+    server_freeze(first); /* its kernel takes connections; half the time is left for the second */
+    pg_disconnect(pg);
+    began_ms = clock_now_ms();
+    check_port(pg, second);
+    assert_in_range(clock_now_ms() - began_ms, CONNECT_MS / 2 - 10, CONNECT_MS);
+    began_ms = clock_now_ms();
+    pg_disconnect(pg);
+    check_port(pg, second); /* it is asked first from now on */
+    assert_true(clock_now_ms() - began_ms < CONNECT_MS / 2);
+    server_thaw(first);
+
+    assert_ok(pg_script(pg, "ALTER DATABASE postgres SET default_transaction_read_only = on", err));
+    pg_disconnect(pg);
+    check_port(pg, first);
+    server_kill(first);
+    assert_fails(ERROR_UNAVAILABLE, pg_script(pg, "SELECT 1", err));
+    assert_fails(ERROR_UNAVAILABLE, pg_script(pg, "SELECT 1", err)); /* nobody takes writes */
 }
 
 TEST(redis_is_left_with_the_next_command)
@@ -92,5 +136,6 @@ TEST(nats_is_left_once_the_new_one_takes_the_connection)
 }
 
 TESTS(RUN(postgres_is_left_from_the_end_of_the_transaction_on),
+      RUN(of_several_hosts_of_postgres_the_one_that_takes_writes_is_found_in_time),
       RUN(redis_is_left_with_the_next_command),
       RUN(nats_is_left_once_the_new_one_takes_the_connection))
