@@ -1,14 +1,20 @@
-"""Row 29 of the fault matrix: three nats-servers with three copies of each stream.
+"""Rows 29 to 33 of the fault matrix: what is spread over several servers, of which one dies.
 
-NATS elects a new leader 4 to 9 s after the old one died, later when votes are split. Until then nothing can be
-stored, and events go to the spool; the 10 s of the row begin when there is a leader.
+Row 29: NATS elects a new leader 4 to 9 s after the old one died, later when votes are split. Until then nothing can
+be stored, and events go to the spool; the 10 s of the row begin when there is a leader.
 """
 
+import itertools
+import signal
 import time
 
 import pytest
 from cluster import LEASES, NAMES, Cluster
+from load import ADS, Load
+from postgres_pair import PostgresPair
 from product import wait_until
+from redis_cluster import RedisCluster, RedisPair
+from stack import free_port
 
 SMALL = {"STREAM_REPLICAS": "3"}
 ELECTION_SECONDS = 25
@@ -153,3 +159,151 @@ def takes_no_lag_for_a_loss(rig):
     assert not rig.log_has("ingest", "stream_behind") and not rig.log_has("analytics", "stream_behind")
     log = rig.stack.process("analytics").log_file.read_text(errors="replace")
     assert log.count('"rebuild_begun"') == 1, "the counters were rebuilt for nothing"
+
+
+@pytest.fixture
+def start_redis_cluster(start_rig):
+    def start(kind=RedisCluster, **env):
+        rig = start_rig(started=False, **env)
+        nodes = kind(rig.stack)
+        rig.books.redis = nodes.client
+        return rig.start(), nodes
+
+    return start
+
+
+def source(rig, ad=ADS[0]):
+    answer = rig.product.get(f"/api/v1/ads/analytics?ad_id={ad}&timeframe=1h")
+    return answer.json()["source"] if answer.status == 200 else f"status {answer.status}"
+
+
+def redis_answers(rig):
+    """For every ad, of whatever partition."""
+    return all(source(rig, ad) == "redis" for ad in ADS)
+
+
+def test_row_30_a_primary_of_redis_cluster_is_killed(start_redis_cluster):
+    rig, cluster = start_redis_cluster(PARTITIONS="4")
+    with rig.load() as load:
+        load.accepts()
+        wait_until("Redis answers", lambda: redis_answers(rig), 10)
+        for partition in (0, 1):
+            owner = cluster.owner(f"{{{partition}}}:position")
+            rig.kill(owner)
+            began = time.monotonic()
+            load.flow(1)
+            assert source(rig) in ("redis", "postgres")
+            wait_until("its replica has taken over", lambda: cluster.owner(f"{{{partition}}}:position") not in (None, owner), 30)
+            rig.measured[f"elected_{partition}_s"] = round(time.monotonic() - began, 1)
+            rig.recovers(10)
+            wait_until("Redis answers", lambda: redis_answers(rig), 10)
+            rig.measured[f"answered_{partition}_s"] = round(time.monotonic() - began, 1)
+            cluster.start_one(owner)
+            wait_until("the cluster is whole", cluster.is_whole, 30)
+        load.accepts()
+    load.saw_only("202")
+    rig.prove()
+
+
+def test_row_30_a_slot_moves_to_another_node(start_redis_cluster):
+    """Half-way some keys are here and some are there, for as long as it takes: nothing is counted, and nothing by half."""
+    rig, cluster = start_redis_cluster(PARTITIONS="2")
+    key = "{0}:position"
+    with rig.load() as load:
+        load.accepts()
+        for _ in range(3):
+            target = next(name for name in cluster.names
+                          if name != cluster.owner(key) and cluster.node(name).info("replication")["role"] == "master")
+            begun_from, slot = cluster.begin_move(key, target)
+            cluster.move_keys(begun_from, slot, target, count=10)
+            load.flow(2)
+            assert cluster.move_keys(begun_from, slot, target, count=10), "the test's slot has too few keys"
+            load.flow(1)
+            while cluster.move_keys(begun_from, slot, target):
+                pass
+            cluster.end_move(slot, target)
+            began = time.monotonic()
+            rig.recovers(10)
+            wait_until("Redis answers", lambda: redis_answers(rig), 10)
+            rig.measured["answered_s"] = round(time.monotonic() - began, 1)
+            load.accepts()
+    load.saw_only("202")
+    rig.prove()
+
+
+def test_row_31_redis_is_killed_and_its_replica_promoted(start_redis_cluster):
+    rig, pair = start_redis_cluster(RedisPair)
+    with rig.load() as load:
+        load.accepts()
+        for dead, promoted in (("redis-1", "redis-2"), ("redis-2", "redis-1")):
+            wait_until("Redis answers", lambda: redis_answers(rig), 10)
+            rig.kill(dead)
+            load.flow(2)
+            wait_until("PostgreSQL answers", lambda: source(rig) == "postgres", 10)
+            pair.promote(promoted)
+            began = time.monotonic()
+            rig.recovers(10)
+            wait_until("Redis answers", lambda: redis_answers(rig), 10)
+            rig.measured["answered_s"] = round(time.monotonic() - began, 1)
+            pair.start_one(dead)
+            pair.follow(dead, promoted)
+    load.saw_only("202")
+    rig.prove()
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_row_32_the_primary_of_postgres_is_lost_and_its_standby_promoted(start_rig, how):
+    rig = start_rig(started=False)
+    pair = PostgresPair(rig.stack)
+    rig.stack.start_postgres()
+    rig.stack.process("postgres").stop(signal.SIGINT)
+    pair.allow_admin()
+    rig.start()
+    pair.follow()
+    with rig.load() as load:
+        load.accepts()
+        rig.recovers(15)
+        (rig.kill if how == "killed" else rig.freeze)("postgres")
+        load.flow(3)
+        pair.promote()
+        began = time.monotonic()
+        rig.recovers(10)
+        load.accepts()
+        rig.measured["moved_s"] = round(time.monotonic() - began, 1)
+        if how == "frozen":  # it never comes back as a primary: that is for whoever promotes to see to
+            rig.kill("postgres")
+    load.saw_only("202")
+    rig.prove()
+
+
+def test_row_33_one_of_two_of_each_service_is_killed(start_rig):
+    """Two processes of each kind share four partitions; whoever is left takes all, and gives back what another comes for."""
+    rig = start_rig(PARTITIONS="4")
+    ports = {"ingest-2": {"INGEST_PORT": str(free_port())}, "analytics-2": {"ANALYTICS_PORT": str(free_port())},
+             "gateway-2": {"HTTP_PORT": str(free_port())}}
+    for name, env in ports.items():
+        rig.stack.start_service(name.removesuffix("-2"), instance=name, **env)
+    second = int(ports["gateway-2"]["HTTP_PORT"])
+    rig.stack.wait_ready("gateway-2", second)
+    with rig.load(per_second=2500) as one, Load(second, rig.dir / "book-second", per_second=2500) as other:
+        rig.loads.append(other)
+        for load in (one, other):
+            load.accepts()
+        for suffix, service in itertools.product(("", "-2"), ("ingest", "analytics")):
+            rig.kill(service + suffix)
+            one.flow(2)
+            ends = rig.books.stream_ends()
+            wait_until("the other one has taken over", lambda: rig.has_caught_up_with(ends), 15)
+            rig.stack.start_service(service, instance=service + suffix if suffix else None, **ports.get(service + suffix, {}))
+        rig.kill("gateway-2")
+        one.flow(2)
+        rig.stack.start_service("gateway", instance="gateway-2", **ports["gateway-2"])
+        rig.stack.wait_ready("gateway-2", second)
+        other.accepts()
+        rig.recovers(10)
+    one.saw_only("202")
+    other.saw_only("202", "lost", "never")
+    rig.prove(one, other)
+    for name in ports:
+        assert rig.stack.process(name).stop()
+        del rig.stack.processes[name]
