@@ -39,6 +39,11 @@ bool mailbox_put(struct mailbox *box, const struct mail *mail)
     return fits;
 }
 
+bool mailbox_has_mail(const struct mailbox *box)
+{
+    return atomic_load(&box->has_mail);
+}
+
 static bool take_locked(struct mailbox *box, struct mail *out)
 {
     if (box->count == 0)

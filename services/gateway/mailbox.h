@@ -10,6 +10,7 @@
 #pragma once
 
 #include <nats/nats.h>
+#include <openssl/types.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -33,6 +34,7 @@ struct mail {
     enum mail_kind kind;
     natsConnection *connection;
     int descriptor;
+    SSL *tls;         /* MAIL_ATTACH: of the descriptor, and the loop's to free; NULL: none */
     uint64_t version; /* MAIL_DIALED: of the endpoint, that it was made with */
 };
 
@@ -50,5 +52,6 @@ void mailbox_init(struct mailbox *box, void (*on_mail)(void *ctx), void *ctx);
 void mailbox_free(struct mailbox *box);
 
 bool mailbox_put(struct mailbox *box, const struct mail *mail);
+bool mailbox_has_mail(const struct mailbox *box);
 bool mailbox_take(struct mailbox *box, struct mail *out); /* false: empty */
 bool mailbox_await(struct mailbox *box, struct mail *out, int64_t wait_ms);

@@ -100,7 +100,7 @@ static bool connect_once(struct nats_dialer *self, struct error *err)
     if (!is_set)
         return false;
     if (status != NATS_OK)
-        return error_set(err, ERROR_UNAVAILABLE, "nats: connect: %s", natsStatus_GetText(status));
+        return error_set(err, ERROR_UNAVAILABLE, "nats: connect: %s", bus_status_text(status));
     self->options.on_dialed(self->options.loop, connection, version);
     return true;
 }

@@ -2,9 +2,11 @@
 
 #include "base/auto.h"
 #include "clients/endpoint.h"
+#include "clients/nats_tls.h"
 #include "mailbox.h"
 #include "nats_dialer.h"
 #include "nats_mover.h"
+#include "nats_socket.h"
 #include "runtime/log.h"
 
 #include <pthread.h>
@@ -29,12 +31,10 @@ struct nats_loop {
     natsSubscription *replies;        /* owned: <inbox>.* */
     natsSubscription *elections;      /* owned: ELECTIONS.* */
     char inbox[INBOX_MAX];
-    h2o_socket_t *socket; /* over a dup of libnats' descriptor; NULL: detached */
+    struct nats_socket socket;
     bool is_up;
     bool is_closed;        /* for good, while the mover still looks at it */
     bool was_closed_early; /* the coming connection: for good, before the dialer handed it over */
-    bool has_output;       /* libnats wants to write */
-    bool awaits_writable;  /* h2o watches for room in the socket's buffer */
 };
 
 /* From libnats' threads to the loop; the definitions follow in this order. */
@@ -51,19 +51,15 @@ static void on_left(void *ctx);
 
 /* On the loop. */
 static void take_mail(struct nats_loop *self, const struct mail *mail);
-static void attach(struct nats_loop *self, int descriptor);
-static void detach(struct nats_loop *self);
 static void start_connection(struct nats_loop *self, const struct mail *mail);
 static void leave(struct nats_loop *self);
 static void take_left(struct nats_loop *self);
 static void take_closed(struct nats_loop *self);
 static void set_up(struct nats_loop *self, bool is_up);
-static void on_readable(h2o_socket_t *socket, const char *err);
+static void on_read(void *ctx);
 static void read_replies(struct nats_loop *self);
 static void read_elections(struct nats_loop *self);
 static void hand_over(struct nats_loop *self, natsMsg *reply);
-static void on_writable(h2o_socket_t *socket, const char *err);
-static void write_output(struct nats_loop *self);
 static void end_connection(struct nats_loop *self);
 
 static void on_wake_up(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
@@ -112,6 +108,7 @@ struct nats_loop *nats_loop_open(const struct nats_loop_options *options, struct
     natsInbox_Destroy(inbox);
     self->options = *options;
     self->owner = pthread_self();
+    self->socket = (struct nats_socket){.mailbox = &self->mailbox, .on_read = on_read, .ctx = self};
     mailbox_init(&self->mailbox, on_mail, self);
     h2o_multithread_register_receiver(options->h2o->queue, &self->waker, on_wake_up);
     if (!dial(self, err))
@@ -130,7 +127,7 @@ static void await_closed(struct nats_loop *self)
             return;
         }
         if (mail.kind == MAIL_ATTACH)
-            (void)close(mail.descriptor);
+            nats_socket_drop(&mail);
         else if (mail.kind == MAIL_CLOSED)
             end_connection(self);
     }
@@ -151,7 +148,7 @@ void nats_loop_close(struct nats_loop **nats)
         else if (mail.kind == MAIL_CLOSED)
             self->was_closed_early = true;
         else if (mail.kind == MAIL_ATTACH)
-            (void)close(mail.descriptor);
+            nats_socket_drop(&mail);
     }
     nats_mover_close(&self->mover);
     if ((self->was_closed_early || self->is_closed) && self->connection != NULL)
@@ -176,18 +173,16 @@ static natsStatus on_attach(void **user_data, void *loop, natsConnection *connec
                             natsSock descriptor)
 {
     struct nats_loop *self = loop;
-    int copy = dup(descriptor);
+    struct mail mail = {
+        .kind = MAIL_ATTACH, .connection = connection, .descriptor = dup(descriptor)};
 
     *user_data = self;
-    if (copy < 0)
+    if (mail.descriptor < 0)
         return NATS_SYS_ERROR;
-    if (!mailbox_put(
-            &self->mailbox,
-            &(struct mail){.kind = MAIL_ATTACH, .connection = connection, .descriptor = copy})) {
-        (void)close(copy);
-        return NATS_NO_MEMORY;
-    }
-    return NATS_OK;
+    if (nats_tls_take(descriptor, mail.descriptor, &mail.tls) && mailbox_put(&self->mailbox, &mail))
+        return NATS_OK;
+    nats_socket_drop(&mail);
+    return NATS_NO_MEMORY;
 }
 
 static natsStatus on_read_interest(void *user_data, bool add)
@@ -197,7 +192,7 @@ static natsStatus on_read_interest(void *user_data, bool add)
     if (add)
         return NATS_OK; /* attach watches from its start */
     if (is_on_loop(self)) {
-        detach(self);
+        nats_socket_detach(&self->socket);
         return NATS_OK;
     }
     return mailbox_put(&self->mailbox, &(struct mail){.kind = MAIL_DETACH}) ? NATS_OK
@@ -209,7 +204,7 @@ static natsStatus on_write_interest(void *user_data, bool add)
     struct nats_loop *self = user_data;
 
     if (is_on_loop(self)) {
-        self->has_output = add;
+        self->socket.has_output = add;
         return NATS_OK;
     }
     if (!add)
@@ -273,25 +268,24 @@ static void take_mail(struct nats_loop *self, const struct mail *mail)
 {
     switch (mail->kind) {
     case MAIL_ATTACH:
-        attach(self, mail->descriptor);
+        nats_socket_attach(&self->socket, self->options.h2o->loop, mail);
         return;
     case MAIL_DETACH:
-        detach(self);
+        nats_socket_detach(&self->socket);
         return;
     case MAIL_WRITE:
-        self->has_output = true;
+        self->socket.has_output = true;
         return;
     case MAIL_DIALED:
         start_connection(self, mail);
         return;
-    case MAIL_UP:
     case MAIL_DOWN:
-        /* The dialer's own report may come after these: the connection knows best. */
-        if (self->connection != NULL) {
-            if (mail->kind == MAIL_DOWN)
-                set_up(self, false);
+        set_up(self, false); /* to ask libnats would be to wait for its try to reconnect */
+        return;
+    case MAIL_UP:
+        /* The dialer's own report may come after this: the connection knows best. */
+        if (self->connection != NULL)
             set_up(self, natsConnection_Status(self->connection) == NATS_CONN_STATUS_CONNECTED);
-        }
         return;
     case MAIL_CLOSED:
         take_closed(self);
@@ -302,25 +296,6 @@ static void take_mail(struct nats_loop *self, const struct mail *mail)
     }
 }
 
-static void attach(struct nats_loop *self, int descriptor)
-{
-    detach(self);
-    self->socket =
-        h2o_evloop_socket_create(self->options.h2o->loop, descriptor, H2O_SOCKET_FLAG_DONT_READ);
-    self->socket->data = self;
-    h2o_socket_read_start(self->socket, on_readable);
-    self->has_output = true; /* what libnats wrote before is still to be sent */
-}
-
-static void detach(struct nats_loop *self)
-{
-    if (self->socket != NULL)
-        h2o_socket_close(self->socket);
-    self->socket = NULL;
-    self->has_output = false;
-    self->awaits_writable = false;
-}
-
 static void start_connection(struct nats_loop *self, const struct mail *mail)
 {
     natsConnection *connection = mail->connection;
@@ -329,6 +304,7 @@ static void start_connection(struct nats_loop *self, const struct mail *mail)
 
     nats_dialer_close(&self->dialer);
     self->connection = connection;
+    self->socket.connection = connection;
     self->version = mail->version;
     if (self->was_closed_early) {
         end_connection(self);
@@ -376,7 +352,7 @@ static void take_closed(struct nats_loop *self)
         self->was_closed_early = true; /* the dialer is about to hand it over */
     } else if (self->mover != NULL) {
         self->is_closed = true; /* MAIL_LEFT follows */
-        detach(self);
+        nats_socket_detach(&self->socket);
         set_up(self, false);
         nats_mover_hurry(self->mover);
     } else {
@@ -406,7 +382,7 @@ bool nats_loop_publish(struct nats_loop *self, const struct nats_message *messag
 
     if (!self->is_up)
         return error_set(err, ERROR_UNAVAILABLE, "nats: not connected");
-    if ((size_t)natsConnection_Buffered(self->connection) > self->options.buffer_max_bytes)
+    if (nats_socket_unsent(&self->socket) > self->options.buffer_max_bytes)
         return error_set(err, ERROR_UNAVAILABLE, "nats: the server does not read");
     (void)snprintf(reply, sizeof(reply), "%s.%s", self->inbox, message->token);
     status = natsMsg_Create(&packed, message->subject, reply, (const char *)message->bytes,
@@ -422,16 +398,10 @@ bool nats_loop_publish(struct nats_loop *self, const struct nats_message *messag
                      "nats: publish: %s", natsStatus_GetText(status));
 }
 
-static void on_readable(h2o_socket_t *socket, const char *err)
+static void on_read(void *ctx)
 {
-    struct nats_loop *self = socket->data;
-
-    (void)err; /* libnats reads the descriptor itself and finds out */
-    if (self->connection == NULL)
-        return; /* the dialer is about to hand it over; what is there to read stays */
-    natsConnection_ProcessReadEvent(self->connection);
-    read_replies(self); /* the socket may be gone by now */
-    read_elections(self);
+    read_replies(ctx);
+    read_elections(ctx);
 }
 
 static void read_replies(struct nats_loop *self)
@@ -480,33 +450,12 @@ static void read_elections(struct nats_loop *self)
 
 void nats_loop_flush(struct nats_loop *self)
 {
-    if (self->has_output && !self->awaits_writable && self->socket != NULL &&
-        self->connection != NULL)
-        write_output(self);
-}
-
-static void on_writable(h2o_socket_t *socket, const char *err)
-{
-    struct nats_loop *self = socket->data;
-
-    (void)err; /* libnats writes the descriptor itself and finds out */
-    self->awaits_writable = false;
-    if (self->connection != NULL)
-        write_output(self);
-}
-
-static void write_output(struct nats_loop *self)
-{
-    natsConnection_ProcessWriteEvent(self->connection); /* on_write_interest(false) when all went */
-    if (self->has_output && self->socket != NULL) {
-        self->awaits_writable = true;
-        h2o_socket_notify_write(self->socket, on_writable);
-    }
+    nats_socket_flush(&self->socket);
 }
 
 static void end_connection(struct nats_loop *self)
 {
-    detach(self);
+    nats_socket_detach(&self->socket);
     set_up(self, false);
     natsSubscription_Destroy(self->replies);
     natsSubscription_Destroy(self->elections);
@@ -514,6 +463,7 @@ static void end_connection(struct nats_loop *self)
     self->replies = NULL;
     self->elections = NULL;
     self->connection = NULL;
+    self->socket.connection = NULL;
     self->was_closed_early = false;
     self->is_closed = false;
 }

@@ -15,7 +15,8 @@
  *            reconnect thread ┼─ATTACH, WRITE──► nats_loop_turn
  *            callback thread ─┘ UP, DOWN, CLOSED    └─ socket reads and writes
  *
- *          Writes are coalesced: a publish only fills libnats' buffer, nats_loop_turn sends it.
+ *          Writes are coalesced: a publish only fills libnats' buffer, nats_loop_flush sends it.
+ *          With TLS libnats reads and writes only what its session can take: nats_tls.h.
  * Errors:  ERROR_UNAVAILABLE: not connected, or the server does not read; ERROR_INVALID: the
  *          server will never take this message.
  * Limits:  buffer_max_bytes wait for a server that does not read.

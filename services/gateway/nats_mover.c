@@ -36,7 +36,7 @@ static bool probe(const struct nats_mover *self, struct error *err)
     natsConnection_Destroy(connection);
     natsOptions_Destroy(nats);
     return status == NATS_OK ||
-           error_set(err, ERROR_UNAVAILABLE, "nats: connect: %s", natsStatus_GetText(status));
+           error_set(err, ERROR_UNAVAILABLE, "nats: connect: %s", bus_status_text(status));
 }
 
 static void *on_thread(void *ctx)

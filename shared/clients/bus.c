@@ -5,6 +5,8 @@
 #include "clients/bus_version.h"
 #include "clients/clients_metrics.h"
 #include "clients/endpoint.h"
+#include "clients/nats_address.h"
+#include "clients/nats_tls.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
@@ -78,15 +80,25 @@ static void free_statistics(natsStatistics **statistics)
     *statistics = NULL;
 }
 
-static bool fail(struct error *err, enum error_kind kind, const char *what, natsStatus status)
+/* Only of TLS is it worth the longer text: which certificate is wrong, and why. */
+const char *bus_status_text(natsStatus status)
 {
-    return error_set(err, kind, "nats: %s: %s", what, natsStatus_GetText(status));
+    natsStatus last = NATS_OK;
+    const char *text = nats_GetLastError(&last);
+
+    return status == NATS_SSL_ERROR && last == status && text != NULL ? text
+                                                                      : natsStatus_GetText(status);
 }
 
-/* Splits the list, in place, into what libnats takes: an array. It copies the strings; the list is
- * wiped. */
-static natsStatus set_servers(natsOptions *options, char *urls)
+static bool fail(struct error *err, enum error_kind kind, const char *what, natsStatus status)
 {
+    return error_set(err, kind, "nats: %s: %s", what, bus_status_text(status));
+}
+
+/* Splits the list into what libnats takes: an array. It copies the strings. */
+static natsStatus set_servers(natsOptions *options, const char *list)
+{
+    AUTO(endpoint_text_free) char *urls = strdup(list);
     const char *servers[URLS_MAX];
     size_t size = urls == NULL ? 0 : strlen(urls);
     int count = 0;
@@ -102,23 +114,46 @@ static natsStatus set_servers(natsOptions *options, char *urls)
     }
     if (count > 0)
         status = natsOptions_SetServers(options, servers, count);
-    explicit_bzero(urls, size);
+    explicit_bzero(urls, size); /* strtok_r has cut it */
     return status;
+}
+
+static bool set_security(natsOptions *options, const struct nats_address *address,
+                         struct error *err)
+{
+    natsStatus status = NATS_OK;
+
+    if (nats_address_wants_tls(address))
+        status = natsOptions_SetSecure(options, true);
+    if (status == NATS_OK && *address->ca != '\0')
+        status = natsOptions_SetCATrustedCertificates(options, address->ca);
+    if (status != NATS_OK)
+        return fail(err, ERROR_INVALID, "NATS_CA", status);
+    if (*address->cert != '\0')
+        status = natsOptions_SetCertificatesChain(options, address->cert, address->key);
+    if (status != NATS_OK)
+        return fail(err, ERROR_INVALID, "NATS_CERT, NATS_KEY", status);
+    if (*address->creds_file != '\0')
+        status = natsOptions_SetUserCredentialsFromFiles(options, address->creds_file, NULL);
+    return status == NATS_OK || fail(err, ERROR_INVALID, "NATS_CREDS_FILE", status);
 }
 
 natsOptions *bus_options_new(const struct bus_options *options, uint64_t *out_version,
                              struct error *err)
 {
-    AUTO(endpoint_text_free) char *urls = endpoint_get(options->endpoint, out_version);
+    AUTO(nats_address_wipe) struct nats_address address = {0};
     AUTO(free_options) natsOptions *nats = NULL;
     natsStatus status = natsOptions_Create(&nats);
 
+    if (status == NATS_OK && !nats_address_read(options->endpoint, out_version, &address))
+        status = NATS_NO_MEMORY;
     if (status != NATS_OK) {
         (void)fail(err, ERROR_LIMIT, "options", status);
         return NULL;
     }
+    nats_tls_watch();
     const natsStatus results[] = {
-        set_servers(nats, urls),
+        set_servers(nats, address.urls),
         natsOptions_SetName(nats, options->name),
         natsOptions_SetTimeout(nats, options->connect_ms),
         natsOptions_SetWriteDeadline(nats, options->request_ms),
@@ -138,7 +173,7 @@ natsOptions *bus_options_new(const struct bus_options *options, uint64_t *out_ve
             return NULL;
         }
     }
-    return TAKE(nats);
+    return set_security(nats, &address, err) ? TAKE(nats) : NULL;
 }
 
 struct bus *bus_open(const struct bus_options *options, struct error *err)

@@ -27,16 +27,20 @@ struct bus;
 struct endpoint;
 
 struct bus_options {
-    struct endpoint *endpoint; /* comma-separated URLs; borrowed until bus_close */
+    struct endpoint *endpoint; /* see nats_address.h; borrowed until bus_close */
     const char *name;          /* connection name, for the server's monitoring; borrowed likewise */
     int connect_ms, request_ms;
 };
 
 /* libnats options with what every connection of ours needs: no reconnect limit, no reconnect
- * buffer, send at once, user and token from the URL. Owned by the caller; NULL: err says why.
+ * buffer, send at once, login and TLS as the endpoint says; a certificate and the host's name in it
+ * are always checked. Owned by the caller; NULL: err says why.
  * out_version is the endpoint's, and may be NULL. */
 natsOptions *bus_options_new(const struct bus_options *options, uint64_t *out_version,
                              struct error *err);
+
+/* What a call of libnats that failed just now says of it; valid until the thread's next call. */
+const char *bus_status_text(natsStatus status);
 
 /* Connects, or fails after connect_ms; ERROR_INTERNAL for a server that is too old. */
 struct bus *bus_open(const struct bus_options *options, struct error *err);

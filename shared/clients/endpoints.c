@@ -1,6 +1,7 @@
 #include "clients/endpoints.h"
 
 #include "base/auto.h"
+#include "clients/nats_address.h"
 #include "clients/percent.h"
 #include "clients/redis.h"
 #include "runtime/log.h"
@@ -14,6 +15,7 @@
 
 static bool resolve_postgres(struct endpoints *endpoints, struct error *err);
 static bool resolve_redis(struct endpoints *endpoints, struct error *err);
+static struct nats_address nats_address_of(const struct endpoints *endpoints);
 
 static bool is_set(const char *text)
 {
@@ -35,10 +37,13 @@ static void note(struct endpoints *endpoints, const char *format, ...)
 
 bool endpoints_resolve(struct endpoints *endpoints, struct error *err)
 {
+    const struct nats_address nats = nats_address_of(endpoints);
+
     endpoints->note_count = 0;
     if (is_set(endpoints->kafka_broker))
         note(endpoints, "KAFKA_BROKER is ignored: events go through NATS JetStream (NATS_URL)");
-    return resolve_postgres(endpoints, err) && resolve_redis(endpoints, err);
+    return nats_address_check(&nats, err) && resolve_postgres(endpoints, err) &&
+           resolve_redis(endpoints, err);
 }
 
 /* What libpq understands; a DSN made for another driver may hold more. */
@@ -287,35 +292,52 @@ static bool resolve_redis(struct endpoints *endpoints, struct error *err)
     return true;
 }
 
-/* What a resolved struct endpoints says of each server; NULL: the service has no such rows. */
-static const char *nats_of(const struct endpoints *endpoints)
+static struct nats_address nats_address_of(const struct endpoints *endpoints)
 {
-    return endpoints->nats_url;
+    return (struct nats_address){.urls = endpoints->nats_url,
+                                 .ca = endpoints->nats_ca,
+                                 .cert = endpoints->nats_cert,
+                                 .key = endpoints->nats_key,
+                                 .creds_file = endpoints->nats_creds_file};
 }
 
-static const char *postgres_of(const struct endpoints *endpoints)
+/* What a resolved struct endpoints says of each server, to be freed with endpoint_text_free; NULL:
+ * no memory, or the service has no such rows. */
+static char *nats_of(const struct endpoints *endpoints)
 {
-    return endpoints->postgres[0] == '\0' ? NULL : endpoints->postgres;
+    const struct nats_address address = nats_address_of(endpoints);
+
+    return address.urls == NULL ? NULL : nats_address_join(&address);
 }
 
-static const char *redis_of(const struct endpoints *endpoints)
+static char *postgres_of(const struct endpoints *endpoints)
 {
-    return endpoints->redis[0] == '\0' ? NULL : endpoints->redis;
+    return endpoints->postgres[0] == '\0' ? NULL : strdup(endpoints->postgres);
 }
 
-static bool open_one(struct endpoint **out, const char *text, struct error *err)
+static char *redis_of(const struct endpoints *endpoints)
 {
-    if (text == NULL)
+    return endpoints->redis[0] == '\0' ? NULL : strdup(endpoints->redis);
+}
+
+static bool open_one(struct endpoint **out, bool has_rows, char *taken, struct error *err)
+{
+    AUTO(endpoint_text_free) char *text = taken;
+
+    if (!has_rows)
         return true;
+    if (text == NULL)
+        return error_set(err, ERROR_LIMIT, "endpoints: no memory");
     *out = endpoint_new(text, err);
     return *out != NULL;
 }
 
 bool endpoints_open(struct endpoints *endpoints, struct error *err)
 {
-    return open_one(&endpoints->live.nats, nats_of(endpoints), err) &&
-           open_one(&endpoints->live.postgres, postgres_of(endpoints), err) &&
-           open_one(&endpoints->live.redis, redis_of(endpoints), err);
+    return open_one(&endpoints->live.nats, endpoints->nats_url != NULL, nats_of(endpoints), err) &&
+           open_one(&endpoints->live.postgres, endpoints->postgres[0] != '\0',
+                    postgres_of(endpoints), err) &&
+           open_one(&endpoints->live.redis, endpoints->redis[0] != '\0', redis_of(endpoints), err);
 }
 
 void endpoints_close(struct endpoints *endpoints)
@@ -328,26 +350,23 @@ void endpoints_close(struct endpoints *endpoints)
 bool endpoints_take_up(const struct endpoints *running, const struct endpoints *fresh,
                        struct error *err)
 {
-    const struct {
+    struct {
         const char *name;
         struct endpoint *endpoint;
-        const char *text;
+        char *text;
     } rows[] = {{"nats", running->live.nats, nats_of(fresh)},
                 {"postgres", running->live.postgres, postgres_of(fresh)},
                 {"redis", running->live.redis, redis_of(fresh)}};
     enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
-    char *copies[ROWS] = {NULL};
     bool has_memory = true;
 
+    for (size_t i = 0; i < ROWS; i++)
+        has_memory = has_memory && (rows[i].endpoint == NULL || rows[i].text != NULL);
     for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].endpoint != NULL)
-            copies[i] = strdup(rows[i].text);
-        has_memory = has_memory && (rows[i].endpoint == NULL || copies[i] != NULL);
-    }
-    for (size_t i = 0; i < ROWS; i++) {
-        if (has_memory && rows[i].endpoint != NULL && endpoint_swap(rows[i].endpoint, &copies[i]))
+        if (has_memory && rows[i].endpoint != NULL &&
+            endpoint_swap(rows[i].endpoint, &rows[i].text))
             log_info("endpoint_changed", "name=%s", rows[i].name);
-        endpoint_text_free(&copies[i]);
+        endpoint_text_free(&rows[i].text);
     }
     return has_memory || error_set(err, ERROR_LIMIT, "endpoints: no memory");
 }

@@ -25,7 +25,7 @@
 enum { ENDPOINT_MAX = 1024, ENDPOINT_NOTES_MAX = 4, ENDPOINT_NOTE_MAX = 160 };
 
 struct endpoints {
-    char *nats_url;
+    char *nats_url, *nats_ca, *nats_cert, *nats_key, *nats_creds_file;
     char *kafka_broker;
     char *database_url, *db_dsn;
     char *postgres_host, *postgres_user, *postgres_password, *postgres_db;
@@ -49,7 +49,16 @@ struct endpoints {
 #define ENDPOINT_FIELD(member, field) (FIELD(member) + offsetof(struct endpoints, field))
 #define ENDPOINT_ROWS_NATS(member)                                                                 \
     RELOADABLE(STRING, "NATS_URL", ENDPOINT_FIELD(member, nats_url), "nats://127.0.0.1:4222",      \
-               "where JetStream is; several URLs with commas between"),                            \
+               "where JetStream is, tls:// or nats://; several URLs with commas between"),         \
+        RELOADABLE(                                                                                \
+            SECRET, "NATS_CA", ENDPOINT_FIELD(member, nats_ca),                                    \
+            "PEM of who signs NATS's certificates, as a rule NATS_CA_FILE; TLS or nothing"),       \
+        RELOADABLE(SECRET, "NATS_CERT", ENDPOINT_FIELD(member, nats_cert),                         \
+                   "PEM of our own certificate for NATS, as a rule NATS_CERT_FILE"),               \
+        RELOADABLE(SECRET, "NATS_KEY", ENDPOINT_FIELD(member, nats_key),                           \
+                   "PEM of its private key, as a rule NATS_KEY_FILE"),                             \
+        RELOADABLE(STRING, "NATS_CREDS_FILE", ENDPOINT_FIELD(member, nats_creds_file), "",         \
+                   "file of a NATS user's JWT and seed, read at each connect; empty: none"),       \
         OPTION_STRING("KAFKA_BROKER", ENDPOINT_FIELD(member, kafka_broker), NULL,                  \
                       "ignored, with a warning")
 
