@@ -2,14 +2,19 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
+import redis
 from certificates import Authority
 from product import CLICK, ROOT, Load, wait_until
+from stack import free_port
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +177,147 @@ def test_a_handshake_without_an_answer_ends(start_product, authority):
     assert time.monotonic() - began < 2
     assert product.stack.process("gateway").stop(), "a handshake held the stop"
     server.close()
+
+
+# ---- PostgreSQL
+
+
+class Postgres:
+    """A product's PostgreSQL, made to speak TLS and to log each login."""
+
+    def __init__(self, product):
+        self.stack = product.stack
+        self.user = self.stack._postgres_user()
+        self.data = self.stack._postgres_dir(self.user)
+
+    def take(self, pair):
+        """Starts it anew with this certificate and key."""
+        self.stack.process("postgres").stop(signal.SIGINT)
+        for source, name in zip(pair, ("server.crt", "server.key")):
+            path = self.data / name
+            path.unlink(missing_ok=True)
+            path.write_bytes(source.read_bytes())
+            path.chmod(0o600)
+            if self.user:
+                shutil.chown(path, self.user, self.user)
+        with open(self.data / "postgresql.auto.conf", "a", encoding="utf-8") as conf:
+            conf.write("ssl = on\nlog_connections = on\n")
+        self.stack.start_postgres()
+
+    def url(self, host, authority):
+        return f"{self.stack.database_url.replace('127.0.0.1', host)}?sslmode=verify-full&sslrootcert={authority.certificate}"
+
+    def logins(self, since=0):
+        lines = self.stack.process("postgres").log_file.read_text(errors="replace")[since:].splitlines()
+        return [line for line in lines if "connection authorized: user=adledger" in line]
+
+
+def test_postgres_is_verified_and_never_spoken_to_in_plain_text(start_product, authority, stranger):
+    product = start_product()
+    postgres = Postgres(product)
+    postgres.take(authority.issue("postgres"))
+    for name in ("ingest", "analytics", "gateway"):
+        product.stack.process(name).stop()
+    seen = len(product.stack.process("postgres").log_file.read_text(errors="replace"))
+
+    for name in ("ingest", "analytics", "gateway"):
+        product.restart(name, DATABASE_URL=postgres.url("127.0.0.1", authority))
+    assert len(postgres.logins(seen)) >= 3 and all("SSL enabled" in line for line in postgres.logins(seen))
+    with Load(product.stack.url(), total=200) as load:
+        load.wait()
+    product.reconcile(load.accepted)
+
+    for name in ("ingest", "analytics", "gateway"):
+        product.stack.process(name).stop()
+    seen = len(product.stack.process("postgres").log_file.read_text(errors="replace"))
+    for name in ("ingest", "analytics", "gateway"):
+        refused(product, name, "certificate verify failed", DATABASE_URL=postgres.url("127.0.0.1", stranger))
+        product.stack.process(name).stop()
+    postgres.take(authority.issue("elsewhere", "DNS:db.example.com"))
+    for name in ("ingest", "analytics", "gateway"):
+        refused(product, name, "does not match host name", DATABASE_URL=postgres.url("localhost", authority))
+        product.stack.process(name).stop()
+    assert not postgres.logins(seen)
+
+
+# ---- Redis
+
+
+def test_redis_lets_the_services_do_what_they_do_and_no_more(start_product):
+    product = start_product(QUERY_CACHE_MS="0", BOARD_CACHE_MS="0")
+    conf = (ROOT / "config" / "prod" / "redis.conf").read_text()
+    (rule,) = re.findall(r"^# user (adledger .*)$", conf, re.MULTILINE)
+    admin = product.redis()
+    admin.execute_command("ACL", "SETUSER", *rule.replace("PASSWORD", "p%40:s").split())
+    admin.execute_command("ACL", "LOG", "RESET")
+    url = f"redis://adledger:p%2540%3As@127.0.0.1:{product.stack.port('redis')}/0"
+    for name in ("analytics", "gateway"):
+        product.stack.process(name).stop()
+        product.restart(name, REDIS_URL=url)
+
+    with Load(product.stack.url(), total=500) as load:
+        load.wait()
+    product.reconcile(load.accepted)
+    for query in ("?ad_id=ad-001", "?ad_id=ad-001&timeframe=1h", "?", "?timeframe=24h", "?ad_id=ad-001&timeframe=7d"):
+        answer = product.get(f"/api/v1/ads/analytics{query}")
+        assert answer.status == 200 and answer.json()["source"] == "redis", answer.body
+    admin.flushdb()  # all is counted anew from PostgreSQL, and what is too old removed
+    product.agree()
+
+    assert not admin.acl_log(), admin.acl_log()
+    scripts = "".join(path.read_text() for path in (ROOT / "services" / "analytics").glob("*.lua"))
+    called = {name.lower() for name in re.findall(r"call\('([A-Z]+)'", scripts)}
+    assert len(called) > 10 and called <= set(re.findall(r"\+(\w+)", rule))
+    with redis.from_url(url) as services, pytest.raises(redis.exceptions.NoPermissionError):
+        services.flushdb()
+    assert [entry["username"] for entry in admin.acl_log()] == ["adledger"]
+
+
+def test_redis_refuses_a_wrong_password_of_a_user(start_product):
+    product = start_product()
+    product.redis().execute_command("ACL", "SETUSER", "adledger", "on", ">right", "~*", "+@all")
+    refused(product, "analytics", "WRONGPASS", REDIS_URL=f"redis://adledger:wrong@127.0.0.1:{product.stack.port('redis')}/0")
+
+
+class Stunnel:
+    """The recipe of docs/operations.md, on ports of its own."""
+
+    def __init__(self, directory, server_port, authority, host):
+        self.port = free_port()
+        (recipe,) = re.findall(r"```ini\n(.*?connect = redis.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
+        for old, new in (("127.0.0.1:6380", f"127.0.0.1:{self.port}"), ("connect = redis.example.com:6379", f"connect = 127.0.0.1:{server_port}"),
+                         ("/run/secrets/ca.pem", str(authority.certificate)), ("checkHost = redis.example.com", f"checkHost = {host}")):
+            assert recipe.count(old) == 1, old
+            recipe = recipe.replace(old, new)
+        config = directory / f"{host}.conf"
+        config.write_text(recipe)
+        with open(directory / f"{host}.log", "wb") as log:
+            self.child = subprocess.Popen(["stunnel4", config], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def close(self):
+        self.child.terminate()
+        self.child.wait(10)
+
+
+def test_redis_behind_stunnel(start_product, authority, tmp_path):
+    product = start_product()
+    port = free_port()
+    certificate, key = map(str, authority.issue("redis", "DNS:redis.example.com"))
+    product.redis().config_set("tls-port", port, "tls-cert-file", certificate, "tls-key-file", key, "tls-ca-cert-file", str(authority.certificate),
+                               "tls-auth-clients", "no")
+    password = product.stack.settings["passwords"]["redis"]
+    tunnel, wrong = Stunnel(tmp_path, port, authority, "redis.example.com"), Stunnel(tmp_path, port, authority, "other.example.com")
+    try:
+        for name in ("analytics", "gateway"):
+            product.stack.process(name).stop()
+            product.restart(name, REDIS_URL=f"redis://:{password}@127.0.0.1:{tunnel.port}/0")
+        with Load(product.stack.url(), total=200) as load:
+            load.wait()
+        product.reconcile(load.accepted)
+        assert product.analytics("ad-001")["source"] == "redis"
+
+        with pytest.raises(redis.exceptions.ConnectionError):
+            redis.from_url(f"redis://:{password}@127.0.0.1:{wrong.port}/0").ping()
+    finally:
+        tunnel.close()
+        wrong.close()
