@@ -15,7 +15,7 @@ READ_AGAIN_SECONDS = 5
 STEPS = [
     ("asks the stream", "nats", UP, b"CONSUMER.MSG.NEXT", True),
     ("has got messages", "nats", DOWN, b"MSG _INBOX", False),
-    ("begins", "postgres", UP, b"BEGIN\0", True),
+    ("begins", "postgres", UP, b"BEGIN ", True),
     ("claims the position", "postgres", UP, b"claim\0", True),
     ("copies", "postgres", UP, b"COPY events", True),
     ("has sent the rows", "postgres", DOWN, b"COPY ", True),

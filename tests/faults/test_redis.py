@@ -85,8 +85,8 @@ def test_row_18_the_counts_of_millions_of_events_are_rebuilt(start_rig):
     position = rig.books.positions()[0][0]
     rig.books.sql(
         f"INSERT INTO events SELECT (lpad(to_hex({NOW_MS}), 12, '0') || '7' || lpad(to_hex(n / 65536), 3, '0')"
-        " || '8' || lpad(to_hex(n % 65536), 15, '0'))::uuid, 1, 0, 0, 'fault-' || lpad((n % 20)::text, 2, '0'), now(), now(),"
-        " n % 100000, NULL, NULL FROM generate_series(1, %s) AS n", (MILLIONS * 1_000_000,))
+        " || '8' || lpad(to_hex(n %% 65536), 15, '0'))::uuid, 1, 0, 0, 'fault-' || lpad((n %% 20)::text, 2, '0'), now(), now(),"
+        " n %% 100000, NULL, NULL FROM generate_series(1, %s) AS n", (MILLIONS * 1_000_000,))
     counted = "SELECT {at} 'fault-' || lpad(ad::text, 2, '0'), 1, 0, %s / 20, %s FROM generate_series(0, 19) AS ad ON CONFLICT ({key})" \
               " DO UPDATE SET count = {table}.count + excluded.count"
     for table, at, key in (("ad_total", "", "ad_id, type, reason"),
@@ -97,6 +97,7 @@ def test_row_18_the_counts_of_millions_of_events_are_rebuilt(start_rig):
     rig.books.redis().flushall()
     began = time.monotonic()
     with rig.load(per_second=500):
-        wait_until("the counts are those of PostgreSQL", lambda: not rig.books.disagreements(), REBUILD_SECONDS)
+        wait_until("the counts are loaded again", lambda: rig.metric("analytics", "analytics_rebuilds_completed_total") == 2, REBUILD_SECONDS)
         rig.measured["rebuilt_s"] = round(time.monotonic() - began, 1)
         assert source(rig) == "redis"
+    wait_until("the counts are those of PostgreSQL", lambda: not rig.books.disagreements(), 10)
