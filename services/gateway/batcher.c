@@ -22,6 +22,7 @@ struct lane {
     size_t keeping;  /* at the keeper, without a verdict */
     struct ledger *ledger;
     int64_t told_ms; /* the stream was last told something; or a heartbeat was last thought of */
+    int64_t beat_ms; /* from then to the next heartbeat */
 };
 
 struct batcher {
@@ -68,6 +69,7 @@ struct batcher *batcher_new(const struct batcher_options *options, struct publis
     batch_pool_init(&self->pool, options->batch_bytes);
     for (uint32_t i = 0; i < options->partitions; i++) {
         self->lanes[i].queue_tail = &self->lanes[i].queue_head;
+        self->lanes[i].beat_ms = HEARTBEAT_MS;
         self->lanes[i].ledger = ledger_new();
         if (self->lanes[i].ledger == NULL) {
             (void)error_set(err, ERROR_LIMIT, "batcher: no memory for %u ledgers",
@@ -294,6 +296,16 @@ static void count_promised(const struct batch *batch)
             gateway_count_by(GATEWAY_events_invalid_total, reason - 1, batch->by_reason[reason]);
 }
 
+/* A heartbeat that is not stored parts the ranges of the batches kept before and after it, and the
+ * ledger has room for so many. */
+static void note_beat(struct lane *lane, const struct batch *batch, enum batch_outcome outcome)
+{
+    if (outcome == BATCH_STORED)
+        lane->beat_ms = HEARTBEAT_MS;
+    else if (batch->count == 0)
+        lane->beat_ms = 2 * lane->beat_ms < HEARTBEAT_MAX_MS ? 2 * lane->beat_ms : HEARTBEAT_MAX_MS;
+}
+
 static void settle(struct batcher *self, struct batch *batch, enum batch_outcome outcome)
 {
     static const enum ledger_fate fates[BATCH_OUTCOME_COUNT] = {
@@ -303,6 +315,7 @@ static void settle(struct batcher *self, struct batch *batch, enum batch_outcome
     };
 
     self->unsettled--;
+    note_beat(&self->lanes[batch->partition], batch, outcome);
     if (batch->number != 0)
         ledger_settle(self->lanes[batch->partition].ledger, batch->number, fates[outcome]);
     if (batch->count == 0) {
@@ -378,7 +391,7 @@ static void beat_lane(struct batcher *self, uint32_t partition, int64_t now_ms, 
 {
     struct lane *lane = &self->lanes[partition];
     bool is_trial = partition == 0 && publisher_wants_trial(self->publisher);
-    int64_t wait_ms = is_trial ? HEARTBEAT_RETRY_MS : HEARTBEAT_MS;
+    int64_t wait_ms = is_trial ? HEARTBEAT_RETRY_MS : lane->beat_ms;
 
     if (now_ms - lane->told_ms < wait_ms || !(is_trial || ledger_has_news(lane->ledger)))
         return;

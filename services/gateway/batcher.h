@@ -34,7 +34,10 @@ enum {
     LANE_KEEPING_MAX = 2, /* batches a lane at the keeper; those whose time runs out do not wait */
     KEEP_LINGER_MS = 10,  /* a batch that is not full grows so long before it is kept */
     HEARTBEAT_MS = 10000, /* a lane that has news has told something within this */
-    HEARTBEAT_RETRY_MS = 1000,
+    /* Twice as long after each heartbeat that is not stored, up to this, until anything is: what is
+     * refused burns a number, and some 120 of them, each between kept batches, fill the ledger. */
+    HEARTBEAT_MAX_MS = 3600000,
+    HEARTBEAT_RETRY_MS = 1000, /* when none could be sent, and for a trial */
 };
 
 struct batcher_options {

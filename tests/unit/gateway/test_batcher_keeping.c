@@ -191,6 +191,52 @@ TEST(while_the_stream_is_away_no_heartbeat_burns_a_number)
     assert_int_equal(read_batch(publisher.sent[0]).header.batch_no, 2);
 }
 
+static void keep_refused(struct batcher *batcher, struct publisher *publisher, int64_t now_ms)
+{
+    struct error why = {0}, *err = &why;
+    struct waiter waiter;
+
+    assert_ok(add(batcher, &waiter, err));
+    batcher_flush(batcher, now_ms, 0);
+    assert_int_equal(publisher->sent_count, 1);
+    fake_publisher_end(publisher, PUBLISH_REFUSED, now_ms);
+    answer_spool(ERROR_NONE);
+    assert_int_equal(waiter.outcome, BATCH_KEPT);
+}
+
+/* The worst case for the ledger: each heartbeat of the day parts two kept batches. */
+TEST(a_quiet_lane_beside_a_full_stream_takes_events_for_a_day)
+{
+    enum { STEP_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
+    struct publisher publisher = {0};
+    AUTO(close_batcher) struct batcher *batcher = batcher_over(&publisher, 1);
+    struct waiter waiter;
+    int64_t now_ms = NOW_MS;
+    size_t beats = 0;
+
+    keep_refused(batcher, &publisher, now_ms);
+    for (; now_ms < NOW_MS + DAY_MS; now_ms += STEP_MS) {
+        batcher_tick(batcher, now_ms, 0);
+        if (publisher.sent_count == 0)
+            continue;
+        beats++;
+        fake_publisher_end(&publisher, PUBLISH_REFUSED, now_ms);
+        keep_refused(batcher, &publisher, now_ms);
+    }
+    assert_in_range(beats, 24, 40); /* it goes on to try */
+
+    assert_ok(add(batcher, &waiter, err));
+    batcher_flush(batcher, now_ms, 0);
+    fake_publisher_end(&publisher, PUBLISH_STORED, now_ms);
+    assert_int_equal(waiter.outcome, BATCH_STORED);
+    while (batcher_ranges(batcher) > 0) { /* a header has room for some */
+        now_ms += HEARTBEAT_MS;
+        batcher_tick(batcher, now_ms, 0);
+        assert_int_equal(publisher.sent_count, 1);
+        fake_publisher_end(&publisher, PUBLISH_STORED, now_ms);
+    }
+}
+
 TEST(a_stream_that_waits_for_a_trial_is_tried_though_there_is_no_traffic)
 {
     struct publisher publisher = {.wants_trial = true};
@@ -238,5 +284,6 @@ TESTS(RUN(what_the_stream_did_not_take_is_kept_and_told_as_spooled),
       RUN(a_batch_that_no_replay_could_publish_is_not_kept),
       RUN(a_silent_lane_with_news_tells_them_by_a_heartbeat), RUN(a_heartbeat_is_never_kept),
       RUN(while_the_stream_is_away_no_heartbeat_burns_a_number),
+      RUN(a_quiet_lane_beside_a_full_stream_takes_events_for_a_day),
       RUN(a_stream_that_waits_for_a_trial_is_tried_though_there_is_no_traffic),
       RUN(at_the_end_what_waits_goes_to_the_keeper_and_then_whoever_waits_is_told))
