@@ -34,6 +34,7 @@ struct auditor {
 };
 
 /* The thread's step; the definitions follow in this order. */
+static bool on_wait(void *ctx);
 static void *on_thread(void *ctx);
 static bool lead(struct auditor *self, struct error *err);
 static bool audit_once(struct auditor *self, struct error *err);
@@ -42,11 +43,13 @@ static void tell(struct auditor *self, const struct audit *audit);
 
 struct auditor *auditor_open(const struct auditor_options *options, struct error *err)
 {
+    struct auditor *self = calloc(1, sizeof(*self));
     const struct pg_options pg = {.endpoint = options->postgres,
                                   .application = "adledger gateway audit",
                                   .connect_ms = CONNECT_MS,
-                                  .query_ms = LOCK_MS};
-    struct auditor *self = calloc(1, sizeof(*self));
+                                  .query_ms = LOCK_MS,
+                                  .on_wait = on_wait,
+                                  .ctx = self};
 
     if (self == NULL) {
         (void)error_set(err, ERROR_LIMIT, "auditor: no memory");
@@ -77,6 +80,14 @@ void auditor_close(struct auditor **auditor)
     stopper_free(&self->stopper);
     free(self);
     *auditor = NULL;
+}
+
+/* An audit under way does not hold up the process's end. */
+static bool on_wait(void *ctx)
+{
+    struct auditor *self = ctx;
+
+    return !stopper_is_stopped(&self->stopper);
 }
 
 static void report(struct auditor *self, bool is_done, const struct error *err)

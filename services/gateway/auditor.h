@@ -28,5 +28,5 @@ struct auditor_options {
 };
 
 struct auditor *auditor_open(const struct auditor_options *options, struct error *err);
-/* Within AUDITOR_QUERY_MS, when PostgreSQL is frozen in the middle of an audit. */
+/* At once, even when PostgreSQL is frozen in the middle of an audit. */
 void auditor_close(struct auditor **auditor);

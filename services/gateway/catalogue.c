@@ -152,6 +152,11 @@ static bool is_stopping(struct catalogue *self)
     return atomic_load(&self->is_stopping);
 }
 
+static bool on_wait(void *ctx)
+{
+    return !is_stopping(ctx);
+}
+
 static void pause_ms(struct catalogue *self, int64_t wait_ms)
 {
     int64_t until_ms = clock_now_ms() + wait_ms;
@@ -200,7 +205,9 @@ static void *follow(void *ctx)
                                  .application = "adledger gateway catalogue",
                                  .session_sql = "LISTEN ads_changed",
                                  .connect_ms = CONNECT_MS,
-                                 .query_ms = QUERY_MS};
+                                 .query_ms = QUERY_MS,
+                                 .on_wait = on_wait,
+                                 .ctx = self};
     AUTO(pg_close) struct pg *pg = pg_new(&options);
     struct backoff backoff;
     struct error err = {0};

@@ -12,7 +12,12 @@
 #include "runtime/service.h"
 #include "settings.h"
 
-enum { BODY_MAX = 1 << 20 }; /* of the largest route; each route has its own limit below it */
+enum {
+    BODY_MAX = 1 << 20, /* of the largest route; each route has its own limit below it */
+    /* Each wait has its own deadline; this one is above all of them, and below the 25 s of a stop.
+     */
+    STOP_MAX_MS = 24000,
+};
 
 static struct server *open_server(struct gateway *gateway, struct error *err)
 {
@@ -92,7 +97,7 @@ int main(int argc, char **argv)
     warn_of_notes(&settings.endpoints);
 
     AUTO(service_close) struct service *service = service_open("gateway", &err);
-    if (service == NULL)
+    if (service == NULL || !service_limit_drain(service, STOP_MAX_MS, &err))
         return service_fail(&err);
     if (!gateway_metrics_open((uint32_t)settings.partitions))
         return EXIT_FAILURE;

@@ -39,7 +39,11 @@ void query_close(struct query **query)
 
     if (self == NULL)
         return;
-    /* Transactions fail now; what PostgreSQL's threads have comes back within their deadline. */
+    /* Transactions fail now. What PostgreSQL's threads still have, the drain was too short for. */
+    if (self->asks > 0 && self->options.pool != NULL) {
+        query_pool_stop(self->options.pool);
+        query_pool_stop(self->options.proof_pool);
+    }
     self->options.pool = self->options.proof_pool = NULL;
     redis_nodes_close(&self->redis); /* ask_start refuses from now on */
     while (self->asks > 0)

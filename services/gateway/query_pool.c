@@ -85,16 +85,21 @@ struct query_pool *query_pool_open(const struct query_pool_options *options, str
     return TAKE(pool);
 }
 
+void query_pool_stop(struct query_pool *pool)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    pool->is_stopping = true;
+    (void)pthread_cond_broadcast(&pool->changed);
+    (void)pthread_mutex_unlock(&pool->lock);
+}
+
 void query_pool_close(struct query_pool **pool)
 {
     struct query_pool *self = *pool;
 
     if (self == NULL)
         return;
-    (void)pthread_mutex_lock(&self->lock);
-    self->is_stopping = true;
-    (void)pthread_cond_broadcast(&self->changed);
-    (void)pthread_mutex_unlock(&self->lock);
+    query_pool_stop(self);
     for (int i = 0; i < self->thread_count; i++)
         (void)pthread_join(self->threads[i], NULL);
     guard_end(&self->guard);
@@ -107,14 +112,15 @@ void query_pool_close(struct query_pool **pool)
 
 bool query_pool_submit(struct query_pool *pool, struct query_job *job, struct error *err)
 {
-    bool has_room = false;
+    bool has_room = false, is_stopping = false;
     size_t queued = 0;
 
     job->next = NULL;
     job->deadline_ms = clock_now_ms() + pool->options.query_ms;
     (void)pthread_mutex_lock(&pool->lock);
     queued = pool->queued;
-    has_room = queued < pool->options.queue_max;
+    is_stopping = pool->is_stopping;
+    has_room = queued < pool->options.queue_max && !is_stopping;
     if (has_room) {
         *pool->tail = job;
         pool->tail = &job->next;
@@ -125,6 +131,8 @@ bool query_pool_submit(struct query_pool *pool, struct query_job *job, struct er
     (void)pthread_mutex_unlock(&pool->lock);
     if (has_room)
         return true;
+    if (is_stopping)
+        return error_set(err, ERROR_UNAVAILABLE, "query_pool: it has been stopped");
     gateway_count_by(GATEWAY_query_pool_rejected_total, pool->options.name, 1);
     return error_set(err, ERROR_LIMIT, "query_pool: %zu jobs wait", queued);
 }
@@ -157,6 +165,18 @@ static void leave(struct query_pool *self)
     self->busy--;
     show_load(self);
     (void)pthread_mutex_unlock(&self->lock);
+}
+
+/* False: what is asked of PostgreSQL is given up. */
+static bool on_wait(void *ctx)
+{
+    struct query_pool *self = ctx;
+    bool is_stopping;
+
+    (void)pthread_mutex_lock(&self->lock);
+    is_stopping = self->is_stopping;
+    (void)pthread_mutex_unlock(&self->lock);
+    return !is_stopping;
 }
 
 bool query_has_time(struct pg *pg, int64_t deadline_ms, struct error *err)
@@ -233,7 +253,9 @@ static void *serve(void *ctx)
     const struct pg_options options = {.endpoint = self->options.postgres,
                                        .application = self->options.application,
                                        .connect_ms = self->options.connect_ms,
-                                       .query_ms = self->options.query_ms};
+                                       .query_ms = self->options.query_ms,
+                                       .on_wait = on_wait,
+                                       .ctx = self};
     AUTO(pg_close) struct pg *pg = pg_new(&options);
     struct query_job *job = NULL;
     bool is_stopping = false;

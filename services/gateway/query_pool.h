@@ -67,7 +67,9 @@ struct query_pool_options {
 
 /* Connects with the first job. */
 struct query_pool *query_pool_open(const struct query_pool_options *options, struct error *err);
-/* Fails what is queued, waits for what runs. The loops must be gone, or idle. */
+/* Fails what is queued, what runs, and what comes from now on: soon each job is back. */
+void query_pool_stop(struct query_pool *pool);
+/* Stops it. The loops must be gone, or idle. */
 void query_pool_close(struct query_pool **pool);
 
 MUST_CHECK bool query_pool_submit(struct query_pool *pool, struct query_job *job,

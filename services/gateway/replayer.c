@@ -150,7 +150,7 @@ static int64_t step(struct replayer *self)
     count = spool_sources(self->options.spool, sources);
     if (inbox_has_rows(self->options.inbox))
         sources[count++] = inbox_source(self->options.inbox);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !stopper_is_stopped(&self->stopper); i++) {
         int64_t next_ms = run_round(self, &sources[i]);
 
         if (next_ms < wait_ms)

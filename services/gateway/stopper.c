@@ -55,6 +55,16 @@ void stopper_wake(struct stopper *stopper)
     pthread_mutex_unlock(&stopper->lock);
 }
 
+bool stopper_is_stopped(struct stopper *stopper)
+{
+    bool is_stopped;
+
+    pthread_mutex_lock(&stopper->lock);
+    is_stopped = stopper->is_stopped;
+    pthread_mutex_unlock(&stopper->lock);
+    return is_stopped;
+}
+
 bool stopper_wait(struct stopper *stopper, int64_t wait_ms)
 {
     const struct timespec until = monotonic_until(wait_ms);

@@ -26,6 +26,8 @@ void stopper_stop(struct stopper *stopper);
 /* Ends this wait, or the next one. */
 void stopper_wake(struct stopper *stopper);
 
+bool stopper_is_stopped(struct stopper *stopper);
+
 /* False: the thread is to stop. */
 bool stopper_wait(struct stopper *stopper, int64_t wait_ms);
 

@@ -2,14 +2,17 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from product import CLICK, Load, wait_until
 
 STOP_SECONDS = 25
+LATE_SECONDS = 13  # of the 15 s of a drain
 
 
 def processes_of(product, name):
@@ -37,6 +40,34 @@ def ask_analytics(product, stopping):
             connection.request("GET", "/api/v1/ads/analytics?ad_id=ad-001")
         except Closed:
             time.sleep(0.05)
+
+
+def test_a_question_that_comes_late_in_the_drain_does_not_hold_up_the_end(start_product):
+    """Its deadline lies far behind the end of the drain; the auditor and the catalogue wait, too."""
+    product = start_product(PROOF_DEADLINE_MS="20000", REQUEST_TIMEOUT_MS="20000", AUDIT_INTERVAL_MS="100")
+    path = "/api/v1/events/018bcfe5-6800-7000-8000-000000000000"
+    assert product.as_admin("GET", path).status == 404  # its thread is connected from now on
+    gateway = product.stack.process("gateway")
+    head = f"GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {product.stack.admin_key}\r\n"
+    address = urlsplit(product.stack.url())
+    with socket.create_connection((address.hostname, address.port)) as client:
+        client.sendall(head.encode())
+        time.sleep(0.5)  # it is read by then: a connection that has sent nothing is closed at once
+        freeze(product, ["postgres"])
+        try:
+            began = time.monotonic()
+            gateway.send(signal.SIGTERM)
+            assert not gateway.wait_gone(LATE_SECONDS), "nothing is under way"
+            client.sendall(b"\r\n")
+            went = gateway.wait_gone(STOP_SECONDS - LATE_SECONDS)
+            seconds = time.monotonic() - began
+        finally:
+            thaw(product, ["postgres"])
+    assert went, f"not gone after {seconds:.1f} s:\n{gateway.log_tail()}"
+    assert gateway.child.wait(5) == 0, gateway.log_tail()
+    assert "drain_abandoned" not in gateway.log_tail()
+    product.restart("gateway")
+    print(f"gone after {seconds:.1f} s")
 
 
 @pytest.mark.parametrize("frozen", [["nats"], ["postgres"], ["redis"], ["nats", "postgres", "redis"]], ids="-".join)
