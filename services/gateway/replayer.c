@@ -10,6 +10,7 @@
 #include "spool.h"
 #include "stopper.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -27,6 +28,13 @@ enum {
     PAYLOAD_UNKNOWN = INT32_MAX,
 };
 
+/* A source that could not be claimed from, or settled. */
+struct rest {
+    const void *ctx; /* the source's; NULL: nobody rests here */
+    int64_t until_ms;
+    struct backoff backoff;
+};
+
 struct replayer {
     struct replayer_options options;
     pthread_t thread;
@@ -35,7 +43,7 @@ struct replayer {
     /* The thread's own from here on. */
     struct replay_wire *wire;
     struct guard guard;
-    struct backoff backoff; /* of stores that cannot be claimed from or settled */
+    struct rest rests[SOURCES_MAX];
     struct kept_rows *rows;
     bool was_connected;
     size_t payload_max;
@@ -51,6 +59,7 @@ static int64_t step(struct replayer *self);
 static void look_around(struct replayer *self, int64_t now_ms);
 static bool reach(struct replayer *self, struct breaker_permit *out_permit);
 static int64_t run_round(struct replayer *self, const struct replay_source *source);
+static int64_t rest(struct replayer *self, const struct replay_source *source);
 static void publish(struct replayer *self, const struct breaker_permit *permit,
                     struct replay_tally *tally);
 static bool settle(struct replayer *self, const struct replay_source *source);
@@ -84,7 +93,6 @@ struct replayer *replayer_open(const struct replayer_options *options, struct er
     self->options = *options;
     self->payload_max = PAYLOAD_UNKNOWN;
     init_guard(self);
-    backoff_init(&self->backoff, FAILED_BASE_MS, FAILED_CAP_MS, (uint64_t)clock_now_us());
     self->wire = replay_wire_open(&bus, REPLAY_ACK_MS, err);
     if (self->wire == NULL)
         return NULL;
@@ -224,6 +232,48 @@ static int64_t pace_ms(const struct replayer *self, const struct replay_tally *t
     return due_ms > 0 ? due_ms : 0;
 }
 
+static struct rest *find_rest(struct replayer *self, const void *ctx)
+{
+    for (size_t i = 0; i < SOURCES_MAX; i++) {
+        if (self->rests[i].ctx == ctx)
+            return &self->rests[i];
+    }
+    return NULL;
+}
+
+static bool rests(struct replayer *self, const struct replay_source *source)
+{
+    const struct rest *found = find_rest(self, source->ctx);
+
+    return found != NULL && clock_now_ms() < found->until_ms;
+}
+
+/* Else it would publish the same, on and on. A place is a source's for good: there are no more of
+ * them than places. */
+static int64_t rest(struct replayer *self, const struct replay_source *source)
+{
+    struct rest *found = find_rest(self, source->ctx);
+    int64_t wait_ms;
+
+    if (found == NULL) {
+        found = find_rest(self, NULL);
+        assert(found != NULL);
+        found->ctx = source->ctx;
+        backoff_init(&found->backoff, FAILED_BASE_MS, FAILED_CAP_MS, (uint64_t)clock_now_us());
+    }
+    wait_ms = backoff_next_ms(&found->backoff);
+    found->until_ms = clock_now_ms() + wait_ms;
+    return wait_ms;
+}
+
+static void end_rest(struct replayer *self, const struct replay_source *source)
+{
+    struct rest *found = find_rest(self, source->ctx);
+
+    if (found != NULL)
+        backoff_reset(&found->backoff);
+}
+
 /* Returns how long to wait before the next round of it. */
 static int64_t run_round(struct replayer *self, const struct replay_source *source)
 {
@@ -235,14 +285,14 @@ static int64_t run_round(struct replayer *self, const struct replay_source *sour
     int64_t wait_ms;
     bool is_settled;
 
-    if (!reach(self, &permit))
+    if (rests(self, source) || !reach(self, &permit))
         return REPLAY_IDLE_MS;
     limits = limits_now(self, began_ms);
     if (!source->claim(source->ctx, &limits, self->rows, &err)) {
         breaker_cancel(&self->guard.breaker, &permit, clock_now_ms());
         kept_rows_reset(self->rows);
         report_failure(self, source->name, &err);
-        return backoff_next_ms(&self->backoff);
+        return rest(self, source);
     }
     if (self->rows->count == 0) {
         breaker_cancel(&self->guard.breaker, &permit, clock_now_ms());
@@ -252,8 +302,8 @@ static int64_t run_round(struct replayer *self, const struct replay_source *sour
     is_settled = settle(self, source);
     kept_rows_reset(self->rows);
     if (!is_settled)
-        return backoff_next_ms(&self->backoff); /* else it would publish the same, on and on */
-    backoff_reset(&self->backoff);
+        return rest(self, source);
+    end_rest(self, source);
     wait_ms = pace_ms(self, &tally, clock_now_ms() - began_ms);
     return tally.stored > 0 ? wait_ms : REPLAY_IDLE_MS;
 }

@@ -8,9 +8,10 @@
  *
  *            own spool, adopted spools, inbox --claim--> rows --publish--> fates --settle--> store
  *
- * Errors:  none: what cannot be done now is tried again. A stream that is full, or not there, has
- *          its partition left alone for REPLAY_BLOCKED_MS, then tried with one batch.
- * Limits:  events_per_s and batches_per_s leave the stream to live traffic; a round takes at most
+ * Errors:  none: what cannot be done now is tried again. A store that cannot be claimed from or
+ *          settled rests, longer each time, while the others go on. A stream that is full, or not
+ * there, has its partition left alone for REPLAY_BLOCKED_MS, then tried with one batch. Limits:
+ * events_per_s and batches_per_s leave the stream to live traffic; a round takes at most
  *          REPLAY_ROUND_ROWS rows and REPLAY_ROUND_BYTES.
  * Threads: open and close on one thread; everything else is its own thread's.
  */

@@ -32,6 +32,33 @@ static void keeping_close(struct keeping *self)
     temp_tree_remove(&self->dir);
 }
 
+static struct pg *ask_postgres(const struct keeping *self)
+{
+    return pg_new(&(struct pg_options){.endpoint = server_endpoint(self->postgres),
+                                       .application = "test",
+                                       .connect_ms = 5000,
+                                       .query_ms = 10000});
+}
+
+static int64_t read_number(struct pg *pg, const char *sql)
+{
+    AUTO(pg_result_clear) PGresult *result = NULL;
+    struct error err = {0};
+
+    if (!pg_query(pg, NULL, sql, NULL, 0, &result, &err))
+        fail_msg("%s", err.text);
+    return strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+}
+
+static void await_empty_inbox(const struct keeping *self)
+{
+    AUTO(pg_close) struct pg *pg = ask_postgres(self);
+    int64_t deadline_ms = clock_now_ms() + WAIT_MS;
+
+    while (read_number(pg, "SELECT count(*) FROM inbox") > 0)
+        assert_true(clock_now_ms() < deadline_ms);
+}
+
 static void keeping_open(struct keeping *self, bool has_postgres)
 {
     struct error err = {0};
@@ -50,11 +77,7 @@ static void keeping_open(struct keeping *self, bool has_postgres)
                              &err);
     assert_non_null(self->spool);
     if (has_postgres) {
-        AUTO(pg_close)
-        struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(self->postgres),
-                                                    .application = "test",
-                                                    .connect_ms = 5000,
-                                                    .query_ms = 10000});
+        AUTO(pg_close) struct pg *pg = ask_postgres(self);
         struct inbox_options real = inbox;
         size_t applied;
 
@@ -365,24 +388,44 @@ TEST(the_inbox_is_emptied_by_two_replayers_each_batch_once)
     assert_non_null(second);
 
     await_stored(bus, 300);
-    {
-        AUTO(pg_close)
-        struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(keeping.postgres),
-                                                    .application = "test",
-                                                    .connect_ms = 5000,
-                                                    .query_ms = 10000});
-        int64_t deadline_ms = clock_now_ms() + WAIT_MS;
-        int64_t left = -1;
-
-        while (left != 0 && clock_now_ms() < deadline_ms) {
-            AUTO(pg_result_clear) PGresult *result = NULL;
-
-            assert_ok(pg_query(pg, NULL, "SELECT count(*) FROM inbox", NULL, 0, &result, err));
-            left = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-        }
-        assert_int_equal(left, 0);
-    }
+    await_empty_inbox(&keeping);
     assert_int_equal(stored(bus), 300);
+}
+
+/* The sequence counts: it is outside of transactions. */
+static const char refuse_sql[] =
+    "CREATE SEQUENCE tries;"
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+    " PERFORM nextval('tries'); RAISE EXCEPTION 'not now' USING ERRCODE = '22000'; END $$;"
+    "CREATE TRIGGER refuse BEFORE DELETE ON inbox FOR EACH ROW EXECUTE FUNCTION refuse()";
+
+TEST(a_store_that_cannot_be_settled_rests_longer_each_time_and_keeps_nobody_waiting)
+{
+    enum { LOOK_MS = 3000, TRIES_MAX = 15 }; /* one every REPLAY_IDLE_MS would be twice as many */
+    AUTO(keeping_close) struct keeping keeping;
+    AUTO(bus_close) struct bus *bus = NULL;
+    AUTO(pg_close) struct pg *pg = NULL;
+    int64_t tries;
+
+    keeping_open(&keeping, true);
+    bus = bus_on(keeping.nats, err);
+    make_streams(bus, MAX_BYTES);
+    pg = ask_postgres(&keeping);
+    assert_ok(pg_script(pg, refuse_sql, err));
+    keep(inbox_store(keeping.inbox), 1, 1, SIZE);
+    replay(&keeping);
+    await_stored(bus, 1);
+
+    for (int64_t end_ms = clock_now_ms() + LOOK_MS; clock_now_ms() < end_ms;)
+        clock_sleep_ms(20);
+    tries = read_number(pg, "SELECT last_value FROM tries");
+    assert_in_range(tries, 2, TRIES_MAX);
+    keep(spool_store(keeping.spool), 2, 1, SIZE);
+    await_empty(&keeping);
+
+    assert_ok(pg_script(pg, "DROP TRIGGER refuse ON inbox", err));
+    await_empty_inbox(&keeping);
+    assert_int_equal(stored(bus), 2); /* however often it was published */
 }
 
 TEST(five_seconds_of_an_outage_at_5000_clicks_a_second_drain_within_ten)
@@ -412,4 +455,5 @@ TESTS(RUN(what_the_spool_holds_is_published_in_order_with_its_old_id_and_is_gone
       RUN(a_stream_that_is_not_there_does_not_keep_the_others_waiting),
       RUN(a_batch_over_max_payload_is_set_aside_and_blocks_nobody),
       RUN(the_inbox_is_emptied_by_two_replayers_each_batch_once),
+      RUN(a_store_that_cannot_be_settled_rests_longer_each_time_and_keeps_nobody_waiting),
       RUN(five_seconds_of_an_outage_at_5000_clicks_a_second_drain_within_ten))
