@@ -232,8 +232,12 @@ static void answer(struct query_pool *self, struct pg *pg, struct query_job *job
         (void)error_set(&job->result, ERROR_LIMIT, "query_pool: no memory");
         return;
     }
-    if (is_stopping || clock_now_ms() >= job->deadline_ms) {
-        (void)error_set(&job->result, ERROR_UNAVAILABLE, "query_pool: waited too long");
+    if (is_stopping) {
+        (void)error_set(&job->result, ERROR_UNAVAILABLE, "query_pool: it has been stopped");
+        return;
+    }
+    if (job->deadline_ms - clock_now_ms() < self->options.query_ms / QUERY_SHARE_LEAST) {
+        (void)error_set(&job->result, ERROR_LIMIT, "query_pool: waited too long for a thread");
         return;
     }
     if (!allow(self, &permit, &job->result))

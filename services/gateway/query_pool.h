@@ -6,9 +6,10 @@
  *          called on one of them; then it comes back to the loop that gave it as a message to its
  *          receiver; query_pool_receive is that receiver's function. What is slow has a pool of its
  *          own, so that it cannot stand in the way of what is not.
- * Errors:  ERROR_LIMIT when the queue is full; a job's result holds what run made of it, or
- *          ERROR_UNAVAILABLE when it waited longer than query_ms, or the breaker that all threads
- *          of the pool share is open: then run was not called.
+ * Errors:  ERROR_LIMIT when the queue is full; a job's result holds what run made of it, or,
+ *          without a call of run, ERROR_LIMIT when so little of query_ms was left after its wait
+ *          here that PostgreSQL could not be blamed for the rest, or ERROR_UNAVAILABLE when the
+ *          breaker that all threads of the pool share is open.
  * Units:   of analytics (query_sql_read): windows up to an hour are counted from the events, longer
  *          ones from the quarter hours, as counters.h does; unique_clicks are exact, but -1 where
  *          they take longer than the deadline (a long window over many events).
@@ -28,6 +29,8 @@ struct catalogue_snapshot;
 struct endpoint;
 struct pg;
 struct query_pool;
+
+enum { QUERY_SHARE_LEAST = 4 }; /* a job is run while a quarter of query_ms is left */
 
 struct query_job {
     h2o_multithread_message_t super; /* first: the receiver casts */
