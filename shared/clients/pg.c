@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "clients/clients_metrics.h"
 #include "clients/endpoint.h"
+#include "clients/guard.h"
 #include "clients/poll_wait.h"
 #include "runtime/clock.h"
 
@@ -108,12 +109,10 @@ static bool enter(struct pg *pg, struct breaker_permit *out_permit, struct error
            error_set(err, ERROR_UNAVAILABLE, "pg: its breaker is open");
 }
 
-/* Data and our own limits are not the server's fault; a broken deployment is, and waiting helps. */
 static bool leave(struct pg *pg, const struct breaker_permit *permit, bool is_done,
                   const struct error *err)
 {
-    guarded_tell(&pg->guarded, permit,
-                 !is_done && err->kind != ERROR_INVALID && err->kind != ERROR_LIMIT);
+    guarded_tell(&pg->guarded, permit, !is_done && guard_judge(err->kind) == BREAKER_FAILURE);
     return is_done;
 }
 

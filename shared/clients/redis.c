@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "clients/clients_metrics.h"
 #include "clients/endpoint.h"
+#include "clients/guard.h"
 #include "clients/guarded.h"
 #include "clients/poll_wait.h"
 #include "runtime/clock.h"
@@ -292,11 +293,11 @@ static bool enter(struct redis *redis, struct breaker_permit *out_permit, struct
 static bool leave(struct redis *redis, const struct breaker_permit *permit, bool is_done,
                   const struct error *err)
 {
-    bool is_lost = !is_done && (err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_UNCERTAIN);
+    bool is_failure = !is_done && guard_judge(err->kind) == BREAKER_FAILURE;
 
     /* A script that the server has forgotten is no failure of it, nor is a slot that has moved. */
     guarded_tell(&redis->guarded, permit,
-                 is_lost && strncmp(err->text, FORGOTTEN, strlen(FORGOTTEN)) != 0 &&
+                 is_failure && strncmp(err->text, FORGOTTEN, strlen(FORGOTTEN)) != 0 &&
                      strncmp(err->text, MOVED, strlen(MOVED)) != 0);
     return is_done;
 }

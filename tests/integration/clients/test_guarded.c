@@ -106,6 +106,20 @@ TEST(a_script_that_redis_has_forgotten_is_no_failure_of_it)
     guard_end(&guard);
 }
 
+TEST(a_redis_that_answers_what_a_broken_deployment_would_is_left_alone)
+{
+    AUTO(server_close) struct server *server = server_open_redis();
+    struct guard guard;
+    init_guard(&guard, GUARD_REDIS);
+    AUTO(redis_close) struct redis *redis = redis_behind(server, &guard, err);
+
+    assert_fails(ERROR_INTERNAL, redis_text(redis, NULL, err, "NOSUCHCOMMAND"));
+    for (int i = 0; i < 100 && !guard_is_open(&guard); i++)
+        assert_false(redis_text(redis, NULL, err, "NOSUCHCOMMAND"));
+    assert_true(guard_is_open(&guard));
+    guard_end(&guard);
+}
+
 static bool stop(void *ctx)
 {
     int64_t *asked = ctx;
@@ -167,5 +181,6 @@ TEST(a_postgres_that_is_killed_is_refused_at_once_and_found_again)
 TESTS(RUN(a_redis_that_froze_is_refused_at_once_and_found_again),
       RUN(a_redis_that_is_back_ends_its_cooldown),
       RUN(a_script_that_redis_has_forgotten_is_no_failure_of_it),
+      RUN(a_redis_that_answers_what_a_broken_deployment_would_is_left_alone),
       RUN(a_wait_for_postgres_ends_when_its_owner_says_so),
       RUN(a_postgres_that_is_killed_is_refused_at_once_and_found_again))
