@@ -240,7 +240,7 @@ void answers_serve(struct answers *answers, h2o_req_t *req, const struct query_s
         waiters_add(&answer->waiters, req, (int)shape, "", 1);
         return;
     }
-    zone = zones_find(query->zones, spec->zone, strlen(spec->zone), &err);
+    zone = zones_find(query->options.zones, spec->zone, strlen(spec->zone), &err);
     if (zone == NULL) {
         respond_fault(req, FAULT_INVALID_PARAMETER, "timezone", "there is no such time zone");
         return;

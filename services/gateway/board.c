@@ -258,7 +258,7 @@ static bool begin(struct board *board, const struct query_spec *spec, struct err
 {
     struct query *query = board->owner->query;
     struct reading *coming = &board->coming;
-    const struct zone *zone = zones_find(query->zones, spec->zone, strlen(spec->zone), err);
+    const struct zone *zone = zones_find(query->options.zones, spec->zone, strlen(spec->zone), err);
     size_t ads = catalogue_count(query->catalogue);
 
     if (zone == NULL)

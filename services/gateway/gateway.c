@@ -14,6 +14,7 @@
 #include "query.h"
 #include "query_pool.h"
 #include "runtime/clock.h"
+#include "runtime/log.h"
 #include "runtime/service.h"
 #include "settings.h"
 
@@ -57,6 +58,16 @@ static bool open_query_pool(struct gateway *gateway, struct error *err)
 }
 
 /* A pool of its own: an audit of a whole day must not stand before a question of analytics. */
+static bool open_zones(struct gateway *gateway, struct error *err)
+{
+    gateway->zones = zones_new(ZONE_DIRECTORY);
+    if (gateway->zones == NULL)
+        return error_set(err, ERROR_LIMIT, "gateway: no memory for time zones");
+    if (zones_count(gateway->zones) == 0)
+        log_warn("time_zones_missing", "directory=%s", ZONE_DIRECTORY);
+    return true;
+}
+
 static bool open_proof_pool(struct gateway *gateway, struct error *err)
 {
     const struct query_pool_options options = {
@@ -111,6 +122,8 @@ bool gateway_open(struct gateway *gateway, const struct settings *settings, stru
 
     *gateway = (struct gateway){.settings = settings, .service = service, .admission = admission};
     event_id_make(clock_at_ms(), gateway->id);
+    if (!open_zones(gateway, err))
+        return false;
     gateway->catalogue = catalogue_open(&options, err);
     if (gateway->catalogue == NULL)
         return false;
@@ -141,6 +154,7 @@ void gateway_close(struct gateway *gateway)
     query_pool_close(&gateway->proof_pool);
     query_pool_close(&gateway->query_pool);
     catalogue_close(&gateway->catalogue);
+    zones_free(&gateway->zones);
 }
 
 static struct service_component describe_nats(const struct gateway *gateway)
@@ -234,6 +248,7 @@ static bool open_query(struct gateway_thread *self, struct error *err)
                   .pending_max = REDIS_PENDING_MAX},
         .pool = self->gateway->query_pool,
         .proof_pool = self->gateway->proof_pool,
+        .zones = self->gateway->zones,
         .partitions = (uint32_t)settings->partitions,
         .cache_ms = settings->query_cache_ms,
         .board_cache_ms = settings->board_cache_ms,

@@ -41,6 +41,7 @@ struct gateway {
     struct query_pool *query_pool;   /* owned: PostgreSQL's threads for analytics */
     struct query_pool *proof_pool;   /* owned: the one for receipts, audits and dead letters */
     struct auditor *auditor;         /* owned */
+    struct zones *zones;             /* owned; the loops share it */
     uint8_t id[GATEWAY_ID_BYTES];    /* this life of the process */
     atomic_int loops_connected;      /* to NATS */
     atomic_int loops_streaming;      /* connected, and their breaker is closed */

@@ -22,11 +22,9 @@ struct query *query_new(h2o_context_t *h2o, const struct query_options *options,
     query->h2o = h2o;
     h2o_multithread_register_receiver(h2o->queue, &query->receiver, query_pool_receive);
     query->redis = redis_nodes_new(h2o, &options->redis, options->partitions);
-    query->zones = zones_new(ZONE_DIRECTORY);
     query->answers = answers_new(query);
     query->boards = boards_new(query);
-    if (query->redis == NULL || query->zones == NULL || query->answers == NULL ||
-        query->boards == NULL) {
+    if (query->redis == NULL || query->answers == NULL || query->boards == NULL) {
         error_set(err, ERROR_LIMIT, "query: no memory");
         return NULL;
     }
@@ -50,7 +48,6 @@ void query_close(struct query **query)
         (void)h2o_evloop_run(self->h2o->loop, CLOSE_TURN_MS);
     boards_free(&self->boards);
     answers_free(&self->answers);
-    zones_free(&self->zones);
     h2o_multithread_unregister_receiver(self->h2o->queue, &self->receiver);
     catalogue_drop(&self->catalogue);
     free(self->known);

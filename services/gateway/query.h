@@ -17,7 +17,7 @@
 #include "catalogue.h"
 #include "counters.h"
 #include "redis_nodes.h"
-#include "zone.h"
+#include "zones.h"
 
 #include <h2o.h>
 
@@ -29,6 +29,7 @@ struct query_options {
     struct redis_loop_options redis;
     struct query_pool *pool; /* borrowed, shared by all loops; NULL: no PostgreSQL to turn to */
     struct query_pool *proof_pool; /* likewise, for what may take long: inquiry.h */
+    const struct zones *zones;     /* borrowed, shared by all loops */
     uint32_t partitions;
     int64_t cache_ms, board_cache_ms;
     int64_t stale_after_ms;
@@ -38,7 +39,6 @@ struct query {
     struct query_options options;
     h2o_context_t *h2o;
     struct redis_nodes *redis;
-    struct zones *zones;
     struct answers *answers;
     struct boards *boards;
     h2o_multithread_receiver_t receiver;        /* of the pool's results */

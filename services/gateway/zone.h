@@ -6,10 +6,9 @@
  *          (TZif, RFC 8536) are read here, the rule for the years after their table included.
  * Units:   at_s is Unix seconds, an offset is seconds east of UTC, a quarter is Unix time / 900.
  * Errors:  ERROR_INVALID for a name that is none or a file that is no TZif.
- * Memory:  zone_load and zone_parse return an object of the caller's; zones_find lends one of the
- *          cache's, good until the next zones_find.
- * Threads: a struct zones belongs to one thread.
- * Limits:  ZONES_MAX zones are kept, a file has at most ZONE_FILE_MAX bytes.
+ * Memory:  zone_load and zone_parse return an object of the caller's.
+ * Threads: a struct zone never changes.
+ * Limits:  a file has at most ZONE_FILE_MAX bytes.
  */
 #pragma once
 
@@ -24,11 +23,9 @@ enum {
     ZONE_FILE_MAX = 64 * 1024,
     ZONE_DAY_QUARTERS_MAX = 112, /* a day of 28 hours: longer than any on record */
     ZONE_HOUR_NONE = 255,
-    ZONES_MAX = 64,
 };
 
 struct zone;
-struct zones;
 
 /* The quarter hours of one local day, in order, and the local hour of each; a quarter in between
  * that belongs to another day (clocks set back over midnight) has ZONE_HOUR_NONE. */
@@ -49,9 +46,3 @@ int32_t zone_offset_s(const struct zone *zone, int64_t at_s);
 
 /* The local day that holds at_s; an hour that a clock change repeats has eight quarters. */
 void zone_find_day(const struct zone *zone, int64_t at_s, struct zone_day *out);
-
-struct zones *zones_new(const char *directory); /* NULL: no memory */
-void zones_free(struct zones **zones);
-/* NULL: no such zone, err says why. */
-const struct zone *zones_find(struct zones *zones, const char *name, size_t size_bytes,
-                              struct error *err);

@@ -1,11 +1,13 @@
 #include "check.h"
+#include "temp_tree.h"
 
 #include "base/auto.h"
-#include "zone.h"
 #include "zone_rule.h"
+#include "zones.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { HOUR_S = 3600 };
 
@@ -135,6 +137,33 @@ TEST(a_name_never_leaves_the_directory)
     assert_true(zone_name_is_valid("Etc/GMT+5", 9));
 }
 
+TEST(a_zone_is_read_at_the_start_and_never_again)
+{
+    AUTO(zones_free) struct zones *zones = zones_new(ZONE_DIRECTORY);
+    struct temp_dir dir = temp_dir_new();
+    char berlin[600], late[600];
+
+    assert_in_range(zones_count(zones), 300, ZONES_MAX - 1);
+    zones_free(&zones);
+    (void)snprintf(berlin, sizeof(berlin), "%s/Berlin", dir.path);
+    (void)snprintf(late, sizeof(late), "%s/Late", dir.path);
+    assert_int_equal(symlink(ZONE_DIRECTORY "/Europe/Berlin", berlin), 0);
+    zones = zones_new(dir.path);
+    assert_int_equal(unlink(berlin), 0);
+    assert_int_equal(symlink(ZONE_DIRECTORY "/Europe/Berlin", late), 0);
+    assert_int_equal(zone_offset_s(zone_named(zones, "Berlin"), 1767225600), HOUR_S);
+    assert_fails(ERROR_INVALID, zones_find(zones, "Late", 4, err) != NULL);
+    temp_tree_remove(&dir);
+}
+
+TEST(a_directory_that_is_not_there_has_no_zones)
+{
+    AUTO(zones_free) struct zones *zones = zones_new("/nonexistent");
+
+    assert_int_equal(zones_count(zones), 0);
+    assert_fails(ERROR_INVALID, zones_find(zones, "UTC", 3, err) != NULL);
+}
+
 TEST(a_directory_and_a_missing_file_are_no_zone)
 {
     AUTO(zones_free) struct zones *zones = zones_new(ZONE_DIRECTORY);
@@ -175,5 +204,7 @@ TESTS(RUN(a_day_in_utc_has_four_quarters_in_each_hour),
       RUN(the_day_the_clocks_go_forward_has_23_hours_and_no_second_one),
       RUN(the_day_the_clocks_go_back_has_25_hours_and_one_twice),
       RUN(the_rule_holds_for_the_years_after_the_table), RUN(rules_are_read_in_every_form),
-      RUN(a_name_never_leaves_the_directory), RUN(a_directory_and_a_missing_file_are_no_zone),
-      RUN(bytes_that_are_no_table_are_refused), RUN(more_zones_than_are_kept_are_still_found))
+      RUN(a_name_never_leaves_the_directory), RUN(a_zone_is_read_at_the_start_and_never_again),
+      RUN(a_directory_that_is_not_there_has_no_zones),
+      RUN(a_directory_and_a_missing_file_are_no_zone), RUN(bytes_that_are_no_table_are_refused),
+      RUN(more_zones_than_are_kept_are_still_found))
