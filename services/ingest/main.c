@@ -76,6 +76,36 @@ static void run(struct service *service, struct leases *leases, struct health *h
     health_hide(service);
 }
 
+/* Everything that reads, until the service is to stop. */
+static bool serve(const struct settings *settings, struct service *service, struct bus *bus,
+                  struct error *err)
+{
+    const struct lease_options lease_options = settings_lease_options(settings);
+    AUTO(leases_close) struct leases *leases = leases_new(bus, &lease_options, err);
+    if (leases == NULL)
+        return false;
+
+    const struct upkeep_options upkeep_options = settings_upkeep_options(settings);
+    AUTO(upkeep_close) struct upkeep *upkeep = upkeep_open(&upkeep_options, service, err);
+    if (upkeep == NULL)
+        return false;
+
+    const struct dlq_options dlq_options = settings_dlq_options(settings);
+    AUTO(dlq_close) struct dlq *dlq = dlq_open(&dlq_options, bus, service, err);
+    if (dlq == NULL)
+        return false;
+
+    const struct workers_options workers_options = settings_workers_options(settings);
+    AUTO(workers_close)
+    struct workers *workers = workers_open(&workers_options, bus, leases, service, err);
+    if (workers == NULL)
+        return false;
+
+    struct health health = {.bus = bus, .workers = workers};
+    run(service, leases, &health, settings->lease_ttl_ms);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     AUTO(free_settings) struct settings settings = {0};
@@ -111,30 +141,8 @@ int main(int argc, char **argv)
         return service_fail(&err);
     if (bus == NULL)
         return EXIT_SUCCESS; /* stopped before it had started */
-
-    const struct lease_options lease_options = settings_lease_options(&settings);
-    AUTO(leases_close) struct leases *leases = leases_new(bus, &lease_options, &err);
-    if (leases == NULL)
+    if (!serve(&settings, service, bus, &err))
         return service_fail(&err);
-
-    const struct upkeep_options upkeep_options = settings_upkeep_options(&settings);
-    AUTO(upkeep_close) struct upkeep *upkeep = upkeep_open(&upkeep_options, service, &err);
-    if (upkeep == NULL)
-        return service_fail(&err);
-
-    const struct dlq_options dlq_options = settings_dlq_options(&settings);
-    AUTO(dlq_close) struct dlq *dlq = dlq_open(&dlq_options, bus, service, &err);
-    if (dlq == NULL)
-        return service_fail(&err);
-
-    const struct workers_options workers_options = settings_workers_options(&settings);
-    AUTO(workers_close)
-    struct workers *workers = workers_open(&workers_options, bus, leases, service, &err);
-    if (workers == NULL)
-        return service_fail(&err);
-
-    struct health health = {.bus = bus, .workers = workers};
-    run(service, leases, &health, settings.lease_ttl_ms);
     log_info("service_drained", "name=ingest");
     return EXIT_SUCCESS;
 }
