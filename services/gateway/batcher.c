@@ -175,9 +175,9 @@ static bool has_batch(const struct lane *lane)
 /* Without the linger a fast disk would be given an event a batch, which a replay is slow with. */
 static bool may_keep(const struct batcher *self, const struct lane *lane, int64_t now_ms)
 {
-    bool is_ripe =
-        lane->queue_head != NULL ||
-        now_ms - (lane->growing->stream_until_ms - self->options.stream_ms) >= KEEP_LINGER_MS;
+    const struct batch *growing = lane->growing;
+    bool is_ripe = lane->queue_head != NULL || growing == NULL ||
+                   now_ms - (growing->stream_until_ms - self->options.stream_ms) >= KEEP_LINGER_MS;
 
     return is_ripe && lane->keeping < LANE_KEEPING_MAX;
 }

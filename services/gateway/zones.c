@@ -66,6 +66,7 @@ static bool read_directory(struct zones *self, const char *name, int depth)
 
     (void)snprintf(path, sizeof(path), "%s/%s", self->directory, name);
     directory = opendir(path);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the DIR is this call's own. */
     while (directory != NULL && (entry = readdir(directory)) != NULL) {
         char inner[PATH_SIZE];
 

@@ -10,15 +10,14 @@
 #include <sys/socket.h>
 
 /* For each step of a handshake, of which there are a few. */
-enum { HANDSHAKE_STEP_MS = 1000, CHUNK_BYTES = 16384 };
+enum { HANDSHAKE_STEP_S = 1, CHUNK_BYTES = 16384 };
 
 /* The session that this thread made last and has not freed yet; borrowed. */
 static _Thread_local SSL *latest;
 
 static void on_info(const SSL *session, int where, int value)
 {
-    const struct timeval wait = {.tv_sec = HANDSHAKE_STEP_MS / 1000,
-                                 .tv_usec = HANDSHAKE_STEP_MS % 1000 * 1000};
+    const struct timeval wait = {.tv_sec = HANDSHAKE_STEP_S};
     int descriptor = SSL_get_fd(session);
 
     (void)value;
