@@ -33,8 +33,10 @@ struct nats_loop {
     char inbox[INBOX_MAX];
     struct nats_socket socket;
     bool is_up;
-    bool is_closed;        /* for good, while the mover still looks at it */
-    bool was_closed_early; /* the coming connection: for good, before the dialer handed it over */
+    bool is_closed; /* for good, while the mover still looks at it */
+    /* Of the coming connection, before the dialer handed it over. */
+    bool is_down_early;
+    bool was_closed_early; /* for good */
 };
 
 /* From libnats' threads to the loop; the definitions follow in this order. */
@@ -51,6 +53,7 @@ static void on_left(void *ctx);
 
 /* On the loop. */
 static void take_mail(struct nats_loop *self, const struct mail *mail);
+static void take_change(struct nats_loop *self, bool is_up);
 static void start_connection(struct nats_loop *self, const struct mail *mail);
 static void leave(struct nats_loop *self);
 static void take_left(struct nats_loop *self);
@@ -280,12 +283,8 @@ static void take_mail(struct nats_loop *self, const struct mail *mail)
         start_connection(self, mail);
         return;
     case MAIL_DOWN:
-        set_up(self, false); /* to ask libnats would be to wait for its try to reconnect */
-        return;
     case MAIL_UP:
-        /* The dialer's own report may come after this: the connection knows best. */
-        if (self->connection != NULL)
-            set_up(self, natsConnection_Status(self->connection) == NATS_CONN_STATUS_CONNECTED);
+        take_change(self, mail->kind == MAIL_UP);
         return;
     case MAIL_CLOSED:
         take_closed(self);
@@ -294,6 +293,16 @@ static void take_mail(struct nats_loop *self, const struct mail *mail)
         take_left(self);
         return;
     }
+}
+
+/* Reports of one connection come in order, and are believed: to ask libnats for its state would be
+ * to wait for its try to reconnect, whose lock it holds meanwhile. */
+static void take_change(struct nats_loop *self, bool is_up)
+{
+    if (self->connection == NULL)
+        self->is_down_early = !is_up; /* the dialer is about to hand it over */
+    else
+        set_up(self, is_up);
 }
 
 static void start_connection(struct nats_loop *self, const struct mail *mail)
@@ -321,7 +330,7 @@ static void start_connection(struct nats_loop *self, const struct mail *mail)
         natsConnection_Close(connection); /* MAIL_CLOSED dials anew */
         return;
     }
-    set_up(self, natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED);
+    set_up(self, !self->is_down_early);
 }
 
 static void leave(struct nats_loop *self)
@@ -380,7 +389,9 @@ bool nats_loop_publish(struct nats_loop *self, const struct nats_message *messag
     natsMsg *packed = NULL;
     natsStatus status;
 
-    if (!self->is_up)
+    /* A loss detaches the socket first and is reported after: in between, libnats may hold its lock
+     * for a try to reconnect. */
+    if (!self->is_up || !nats_socket_is_attached(&self->socket))
         return error_set(err, ERROR_UNAVAILABLE, "nats: not connected");
     if (nats_socket_unsent(&self->socket) > self->options.buffer_max_bytes)
         return error_set(err, ERROR_UNAVAILABLE, "nats: the server does not read");
@@ -464,6 +475,7 @@ static void end_connection(struct nats_loop *self)
     self->elections = NULL;
     self->connection = NULL;
     self->socket.connection = NULL;
+    self->is_down_early = false;
     self->was_closed_early = false;
     self->is_closed = false;
 }

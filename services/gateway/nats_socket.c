@@ -33,6 +33,11 @@ void nats_socket_detach(struct nats_socket *self)
     self->awaits_writable = false;
 }
 
+bool nats_socket_is_attached(const struct nats_socket *self)
+{
+    return self->watched != NULL;
+}
+
 void nats_socket_drop(struct mail *mail)
 {
     nats_tls_free(&mail->tls);

@@ -26,6 +26,7 @@ struct nats_socket {
 
 void nats_socket_attach(struct nats_socket *self, h2o_loop_t *loop, const struct mail *mail);
 void nats_socket_detach(struct nats_socket *self);
+bool nats_socket_is_attached(const struct nats_socket *self);
 void nats_socket_drop(struct mail *mail); /* a MAIL_ATTACH that nobody takes */
 
 /* Sends what libnats has buffered, as far as there is room. */
