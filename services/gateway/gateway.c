@@ -316,9 +316,10 @@ static void on_stream_missing(void *ctx)
 static void on_connected(void *ctx, bool is_connected)
 {
     struct gateway *gateway = ctx;
-    int before = atomic_fetch_add(&gateway->loops_connected, is_connected ? 1 : -1);
+    int change = is_connected ? 1 : -1;
 
-    gateway_set(GATEWAY_loops_connected, before + (is_connected ? 1 : -1));
+    (void)atomic_fetch_add(&gateway->loops_connected, change);
+    gateway_count(GATEWAY_loops_connected, change);
 }
 
 void gateway_on_turn(void *ctx, struct server_thread *thread)
@@ -359,6 +360,7 @@ static void report_stream(struct gateway_thread *self)
     (void)atomic_fetch_add(&self->gateway->loops_streaming, is_streaming ? 1 : -1);
 }
 
+/* Each loop adds what has changed: a sum that one loop sets could be older than another's. */
 static void report_queue(struct gateway_thread *self)
 {
     int64_t bytes = (int64_t)collector_queued_bytes(self->collector);
@@ -367,8 +369,7 @@ static void report_queue(struct gateway_thread *self)
     if (change == 0)
         return;
     self->queued_bytes = bytes;
-    gateway_set(GATEWAY_lane_queue_bytes,
-                (double)(atomic_fetch_add(&self->gateway->queued_bytes, change) + change));
+    gateway_count(GATEWAY_lane_queue_bytes, change);
 }
 
 static void report_ranges(struct gateway_thread *self)
@@ -379,8 +380,7 @@ static void report_ranges(struct gateway_thread *self)
     if (change == 0)
         return;
     self->ledger_ranges = ranges;
-    gateway_set(GATEWAY_ledger_ranges,
-                (double)(atomic_fetch_add(&self->gateway->ledger_ranges, change) + change));
+    gateway_count(GATEWAY_ledger_ranges, change);
 }
 
 bool gateway_on_idle(void *ctx, struct server_thread *thread)

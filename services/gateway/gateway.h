@@ -46,8 +46,6 @@ struct gateway {
     atomic_int loops_connected;      /* to NATS */
     atomic_int loops_streaming;      /* connected, and their breaker is closed */
     atomic_int queries_connected;    /* to Redis */
-    _Atomic int64_t queued_bytes;    /* closed batches of all loops that wait to be kept */
-    _Atomic int64_t ledger_ranges;   /* of all loops, that wait to be told */
 };
 
 struct gateway_thread {
