@@ -18,8 +18,14 @@ ORDER = (*SERVICES, "migrate", *STORES)  # what waits comes before what it waits
 CLICKS = 300
 MIGRATE_AGAIN_SECONDS = 2
 
+
+def is_root_mounted():
+    return any(line.split()[4] == "/" for line in Path("/proc/self/mountinfo").read_text().splitlines())
+
+
 pytestmark = [pytest.mark.skipif(os.getuid() != 0, reason="pods need root"),
-              pytest.mark.skipif(not ((ROOT / ".run" / "bin" / "kubectl").exists() or shutil.which("kubectl")), reason="kubectl >= 1.27 is not here")]
+              pytest.mark.skipif(not ((ROOT / ".run" / "bin" / "kubectl").exists() or shutil.which("kubectl")), reason="kubectl >= 1.27 is not here"),
+              pytest.mark.skipif(not is_root_mounted(), reason="the root is no mount point (a chroot), so no mounts can be made private")]
 
 
 class Trial(Node):
