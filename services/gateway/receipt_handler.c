@@ -240,6 +240,7 @@ static bool read_inbox(struct receipt *self, struct pg *pg, struct error *err)
     AUTO(pg_result_clear) PGresult *rows = NULL;
     const struct pg_param param = {.value = self->id_text};
     struct codec_header header;
+    struct error ignored;
     unsigned char *bytes = NULL;
     size_t size_bytes = 0;
 
@@ -250,8 +251,10 @@ static bool read_inbox(struct receipt *self, struct pg *pg, struct error *err)
     bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, 0, 0), &size_bytes);
     if (bytes == NULL)
         return error_set(err, ERROR_LIMIT, "receipt: no memory for a batch");
-    if (!codec_read_batch(bytes, size_bytes, &header, note_kept, self, err))
+    if (!codec_read_batch(bytes, size_bytes, &header, note_kept, self, &ignored)) {
         self->status = NULL; /* nobody can read it: it will be a dead letter */
+        text_reset(&self->tail);
+    }
     PQfreemem(bytes);
     if (self->status == NULL)
         return true;
