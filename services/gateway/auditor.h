@@ -7,18 +7,19 @@
  *          sets the gauges ledger_* and logs ledger_unbalanced once for each finding. A gateway
  *          that does not hold the lock shows ledger_audited_at_seconds 0.
  * Errors:  an audit that fails is logged once an outage; ledger_audited_at_seconds stands still.
- * Limits:  a connection of its own; AUDITOR_QUERY_MS an audit; the findings of the last
- *          AUDITOR_REMEMBERED are not logged again.
+ * Limits:  a connection of its own; AUDITOR_QUERY_MS an audit; the last AUDITOR_REMEMBERED findings
+ *          are not logged again: as many as an audit can have.
  * Threads: open and close on one thread.
  */
 #pragma once
 
+#include "audit.h"
 #include "base/error.h"
 #include <stdint.h>
 
 struct endpoint;
 
-enum { AUDITOR_QUERY_MS = 5000, AUDITOR_REMEMBERED = 256 };
+enum { AUDITOR_QUERY_MS = 5000, AUDITOR_REMEMBERED = AUDIT_FINDINGS_MAX };
 
 struct auditor;
 
