@@ -59,14 +59,9 @@ void admission_close(struct admission *self)
     rate_limiter_free(&self->keys);
 }
 
-bool admission_reload(struct admission *self, const struct settings *settings, struct error *err)
+void admission_take_up(struct admission *self, struct access **access)
 {
-    struct access *access = access_new(settings, err);
-
-    if (access == NULL)
-        return false;
-    access_publish(self->board, &access);
-    return true;
+    access_publish(self->board, access);
 }
 
 void admission_turn(struct gateway_thread *thread)

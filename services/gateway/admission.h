@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "http/server.h"
 
+struct access;
 struct gateway;
 struct gateway_thread;
 struct rate_limiter;
@@ -31,9 +32,8 @@ MUST_CHECK bool admission_open(struct admission *self, const struct settings *se
                                struct error *err);
 void admission_close(struct admission *self);
 
-/* New settings are in force when it returns; false: nothing has changed. For the reloader. */
-MUST_CHECK bool admission_reload(struct admission *self, const struct settings *settings,
-                                 struct error *err);
+/* What access_new made of new settings is in force when it returns. For the reloader. */
+void admission_take_up(struct admission *self, struct access **access);
 
 /* At the end of a turn: takes the newest snapshot. */
 void admission_turn(struct gateway_thread *thread);

@@ -2,6 +2,7 @@
  * adledger-gateway: takes events over HTTP, keeps each on the stream before it says so, and answers
  * what was counted.
  */
+#include "access.h"
 #include "admission.h"
 #include "base/auto.h"
 #include "gateway.h"
@@ -45,14 +46,22 @@ static struct server *open_server(struct gateway *gateway, struct error *err)
     return server_open(&options, err);
 }
 
-/* On SIGHUP. The fresh settings count for who may and how often, and for where the servers are. */
+/* On SIGHUP. The fresh settings count for who may and how often, and for where the servers are. All
+ * that can fail comes before the first change: false means that nothing has changed. */
 static bool on_reload(void *ctx, void *fresh, struct error *err)
 {
     struct gateway *gateway = ctx;
     struct settings *settings = fresh;
+    AUTO(access_free) struct access *access = NULL;
 
-    return settings_resolve(settings, err) && admission_reload(gateway->admission, settings, err) &&
-           endpoints_take_up(&gateway->settings->endpoints, &settings->endpoints, err);
+    if (!settings_resolve(settings, err))
+        return false;
+    access = access_new(settings, err);
+    if (access == NULL ||
+        !endpoints_take_up(&gateway->settings->endpoints, &settings->endpoints, err))
+        return false;
+    admission_take_up(gateway->admission, &access);
+    return true;
 }
 
 static struct reloader *open_reloader(struct gateway *gateway, struct error *err)
