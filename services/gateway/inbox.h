@@ -8,8 +8,9 @@
  * Errors:  ERROR_LIMIT: the inbox holds max_bytes. ERROR_UNAVAILABLE: PostgreSQL does not answer,
  *          or has not for a while (inbox_link.h). A row that was there before is no error.
  * Limits:  max_bytes, as of the last reading, at most INBOX_LOOK_MS old; INBOX_CLAIM_MAX rows a
- *          claim; connect_ms and query_ms, and never beyond the jobs' deadline by more than
- *          connect_ms.
+ *          claim; connect_ms, and query_ms a statement. A write is over by the jobs' deadline; one
+ *          that has to connect first, which has two statements of its own, may end later by up to
+ *          connect_ms + 2 * query_ms.
  * Threads: write on the line's; look and source on the replayer's, with a connection of its own.
  */
 #pragma once
