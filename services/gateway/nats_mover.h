@@ -1,6 +1,5 @@
 /*
- * nats_mover.h — finds out, on a thread of its own, when a connection to NATS may be left for
- * another
+ * nats_mover.h — finds out, on its own thread, when a connection to NATS may be left for another
  *
  * Why:     an address or password that is wrong, or not valid yet, must not cost a loop the
  *          connection that works.

@@ -32,8 +32,7 @@ struct publisher {
     bool is_up;
     struct guard guard;
     struct breaker_permit permit; /* for the next publisher_send */
-    int64_t
-        elected_ms; /* a stream has got a leader that the breaker is still to be told of; or 0 */
+    int64_t elected_ms; /* a stream's leader that the breaker is still to be told of; or 0 */
     size_t used_count;
     struct slot slots[];
 };

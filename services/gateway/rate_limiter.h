@@ -4,18 +4,18 @@
  * Why:     the limit is the caller's, not a loop's: its connections are spread over the loops, so
  *          all of them take from one bucket. A bucket is one number, the instant at which it is
  *          full again (the virtual scheduling form of a token bucket), and is moved by
- *          compare-and-set: no lock, no timer that fills buckets. Cost:    a request needs one
- *          token; what it turns out to cost beyond that (the events of a batch) is charged
- *          afterwards and may take the bucket below nothing, so that a batch is never too large for
- *          a bucket, and its sender waits the longer. Table:   sets of RATE_WAYS places; a caller's
- *          set follows from its hash under a random secret, so nobody can choose whom to meet. A
- *          full bucket holds no knowledge and gives its place to whoever comes. When no bucket of
- *          the set is full, the newcomer takes the fullest one as it is, level included. So many
- *          addresses cannot wash a drained bucket away: the drained ones are the last to go, and a
- *          caller that comes back gets no more than the least drained of its set has left. Under
- *          such a flood a set shares its tokens. Races:   two loops that look at one place at the
- *          same moment may charge a bucket that has just changed hands, or make a second one for a
- *          caller: a token too much or too little.
+ *          compare-and-set: no lock, no timer that fills buckets.
+ * Cost:    a request needs one token; what it turns out to cost beyond that (the events of a batch)
+ *          is charged afterwards and may take the bucket below nothing, so that a batch is never
+ *          too large for a bucket, and its sender waits the longer.
+ * Table:   sets of RATE_WAYS places; a caller's set follows from its hash under a random secret, so
+ *          nobody can choose whom to meet. A full bucket holds no knowledge and gives its place to
+ *          whoever comes. When no bucket of the set is full, the newcomer takes the fullest one as
+ *          it is, level included. So many addresses cannot wash a drained bucket away: the drained
+ *          ones are the last to go, and a caller that comes back gets no more than the least
+ *          drained of its set has left. Under such a flood a set shares its tokens.
+ * Races:   two loops that look at one place at the same moment may charge a bucket that has just
+ *          changed hands, or make a second one for a caller: a token too much or too little.
  * Units:   now_ms is monotonic; rates are tokens a second.
  * Memory:  16 bytes a place, made at the opening.
  * Threads: any.

@@ -13,10 +13,9 @@
  *          An endpoint with another text ends the connection: what waited is told, and the next
  *          one is made there at once.
  *
+ * Breaker: a transaction is one attempt: an outage costs few of them their deadline, and the others
+ *          are told at once.
  * Units:   now_ms is monotonic and passed in; deadlines are seen at the end of a turn.
- *          A transaction is one attempt of the breaker: an outage costs few of them their deadline,
- *          and the others are told at once.
- *
  * Errors:  ERROR_UNAVAILABLE when there is no connection or no answer in batch_ms, or the breaker
  *          is open; ERROR_LIMIT when pending_max transactions wait. A transaction that was begun
  *          always comes back.

@@ -4,9 +4,9 @@
  * Why:     js_Publish* has no honest deadline (it forgets a lost ack or uses freed memory), so
  *          replies come to an inbox of our own: "<inbox>.<round>-<row>".
  * Shape:   one round publishes the rows of a claim, REPLAY_WINDOW under way at a time, and ends
- * when each has its answer, when nothing was heard for ack_ms, or after REPLAY_ROUND_MS. Each row's
- * fate is set; a row that was not answered keeps FATE_KEPT and is sent again with the same
- * Nats-Msg-Id.
+ *          when each has its answer, when nothing was heard for ack_ms, or after REPLAY_ROUND_MS.
+ *          Each row's fate is set; a row that was not answered keeps FATE_KEPT and is sent again
+ *          with the same Nats-Msg-Id.
  *
  *            stored: PUBLISHED    refused: REFUSED, k + 1    too large: DAMAGED    silence: KEPT
  *

@@ -135,8 +135,8 @@ static bool configure(struct spool_file *self, int64_t max_bytes, struct error *
     if (format == 0 &&
         (!spool_file_run(self, spool_schema_sql, err) || !spool_file_run(self, "COMMIT", err)))
         return false;
-    spool_file_move_log(
-        self); /* a new page 1 is then in the file itself: spool_salvage.c may have to lend it */
+    /* A new page 1 is then in the file itself: spool_salvage.c may have to lend it. */
+    spool_file_move_log(self);
     if (format != 0 && format != SPOOL_FORMAT)
         return error_set(err, ERROR_INTERNAL, "spool: format %" PRId64 ", and not %d", format,
                          SPOOL_FORMAT);

@@ -6,10 +6,10 @@
  * Shape:  pure but for SQLite's statements. The checksum is XXH3 over the payload and over what
  *         names the batch; attempt_k is outside, as it changes.
  * Format: version SPOOL_FORMAT (user_version). Table `batches` holds the rows; `damaged` names
- * those that will not be published, and why, so that setting aside needs no room. The payload is
- * the last column, so that the others are read without it. The schema is never changed in place:
- * page 1 of every file of one format is alike, which rescues a file whose page 1 is damaged
- * (spool_salvage.h).
+ *         those that will not be published, and why, so that setting aside needs no room. The
+ *         payload is the last column, so that the others are read without it. The schema is never
+ *         changed in place: page 1 of every file of one format is alike, which rescues a file whose
+ *         page 1 is damaged (spool_salvage.h).
  */
 #pragma once
 

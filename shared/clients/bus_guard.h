@@ -2,7 +2,8 @@
  * bus_guard.h — the breaker of a bus's requests
  *
  * Why:     a bus is shared by the threads of a service and a breaker has one owner, so a lock
- * stands around it. What is delivered without being asked for (messages, acks) needs no permit.
+ *          stands around it. What is delivered without being asked for (messages, acks) needs no
+ *          permit.
  * Units:   monotonic milliseconds, read here.
  * Errors:  bus_guard_ask says false while the breaker is open; the caller's answer is "not now".
  * Threads: any.
