@@ -24,7 +24,8 @@ struct spool_place {
     struct spool *owner;
     struct spool_dir dir; /* lock_fd -1: none */
     struct spool_file *file;
-    bool is_own; /* shared with the line's thread, by turns */
+    bool is_own;          /* shared with the line's thread, by turns */
+    int64_t rescue_at_ms; /* monotonic: a rescue that stopped half-way goes on; 0: there is none */
 };
 
 struct spool {
@@ -43,6 +44,7 @@ struct spool {
     atomic_bool is_open, is_refusing, is_nearly_full;
     _Atomic int64_t own_batches; /* stored in a turn, so that it is never an older number */
     _Atomic int64_t adopted_batches, damaged;
+    atomic_int rescues; /* of places, that have stopped half-way */
 };
 
 static bool open_own(struct spool *self, struct error *err);
@@ -125,18 +127,23 @@ static void end_turn(struct spool *self)
 
 static void tell_salvage(const char *path, const struct spool_salvage *salvage)
 {
-    if (!salvage->was_damaged)
-        return;
-    gateway_count(GATEWAY_spool_damaged_files_total, 1);
+    const char *all = salvage->is_partial ? "no" : "yes";
+
     gateway_count(GATEWAY_spool_damaged_total, salvage->wrong);
-    log_error("spool_damaged",
-              "file=%s aside=%s rescued=%" PRId64 " wrong=%" PRId64 " all=%s why=\"%s\"", path,
-              salvage->aside, salvage->rescued, salvage->wrong, salvage->is_partial ? "no" : "yes",
-              salvage->why);
+    if (salvage->was_damaged) {
+        gateway_count(GATEWAY_spool_damaged_files_total, 1);
+        log_error("spool_damaged",
+                  "file=%s aside=%s rescued=%" PRId64 " wrong=%" PRId64 " all=%s why=\"%s\"", path,
+                  salvage->aside, salvage->rescued, salvage->wrong, all, salvage->why);
+    } else if (salvage->asides > 0) {
+        log_warn("spool_rescue_went_on",
+                 "file=%s aside=%s files=%zu rescued=%" PRId64 " wrong=%" PRId64 " all=%s", path,
+                 salvage->aside, salvage->asides, salvage->rescued, salvage->wrong, all);
+    }
 }
 
 /* Opens the file of a place whose lock is held. Takes its time: a damaged file is rescued. */
-static bool open_file(const struct spool_place *place, struct spool_file **out, struct error *err)
+static bool open_file(struct spool_place *place, struct spool_file **out, struct error *err)
 {
     struct spool_salvage salvage;
     char path[SPOOL_PATH_MAX];
@@ -144,7 +151,15 @@ static bool open_file(const struct spool_place *place, struct spool_file **out, 
     spool_dir_file(&place->dir, path);
     *out = spool_salvage_open(path, place->owner->options.max_bytes, clock_at_ms(), &salvage, err);
     tell_salvage(path, &salvage);
+    place->rescue_at_ms = salvage.is_partial ? clock_now_ms() + SPOOL_RESCUE_EVERY_MS : 0;
     return *out != NULL;
+}
+
+/* Opening it again goes on with its rescue, and has the most room when it is empty. */
+static bool is_rescue_due(const struct spool_place *place, int64_t now_ms)
+{
+    return place->rescue_at_ms > 0 && now_ms >= place->rescue_at_ms &&
+           spool_file_batches(place->file) == 0;
 }
 
 /* Logs a failure that is new: it will be tried again, and may fail so for long. */
@@ -284,19 +299,26 @@ size_t spool_sources(struct spool *self, struct replay_source out[SPOOL_ADOPTED_
 /* Own: out of the writer's reach first, then closed, and opened anew when its time has come. */
 static void tend_own(struct spool *self, int64_t now_ms)
 {
-    struct spool_file *broken = NULL;
+    struct spool_file *old = NULL;
+    bool is_broken = false;
     struct error err;
 
     (void)take_turn(self, -1);
-    if (self->own.file != NULL && spool_file_is_broken(self->own.file))
-        broken = TAKE(self->own.file);
+    if (self->own.file != NULL) {
+        is_broken = spool_file_is_broken(self->own.file);
+        if (is_broken || is_rescue_due(&self->own, now_ms))
+            old = TAKE(self->own.file);
+    }
     end_turn(self);
-    if (broken != NULL) {
+    if (old != NULL) {
         atomic_store(&self->is_open, false);
+        spool_file_close(&old);
+        self->reopen_at_ms = now_ms;
+    }
+    if (is_broken) {
         gateway_count(GATEWAY_spool_failures_total, 1);
         log_error("spool_failed", "directory=%s why=\"%s\"", self->own.dir.path,
                   "an error of the disk or the file: it is opened again");
-        spool_file_close(&broken);
         self->reopen_at_ms = now_ms + backoff_next_ms(&self->backoff);
     }
     if (self->own.file == NULL && now_ms >= self->reopen_at_ms && !open_own(self, &err))
@@ -337,7 +359,7 @@ static void let_go(struct spool_place *place)
     spool_dir_release(&place->dir);
 }
 
-static void tend_adopted(struct spool_place *place)
+static void tend_adopted(struct spool_place *place, int64_t now_ms)
 {
     struct error err;
 
@@ -356,9 +378,10 @@ static void tend_adopted(struct spool_place *place)
         log_info("spool_adopted", "directory=%s batches=%" PRId64, place->dir.path,
                  spool_file_batches(place->file));
     }
-    if (spool_file_is_broken(place->file))
+    /* Closed is let go: it is adopted again. */
+    if (spool_file_is_broken(place->file) || is_rescue_due(place, now_ms))
         close_place(place);
-    else if (spool_file_batches(place->file) == 0)
+    else if (spool_file_batches(place->file) == 0 && place->rescue_at_ms == 0)
         let_go(place);
 }
 
@@ -370,12 +393,13 @@ void spool_tend(struct spool *self, int64_t now_ms)
         adopt_dirs(self);
     }
     for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
-        tend_adopted(&self->adopted[i]);
+        tend_adopted(&self->adopted[i], now_ms);
 }
 
 struct sums {
     struct kept_state state;
     int64_t used_bytes, damaged;
+    int rescues;
 };
 
 static void add_place(struct spool_place *place, struct sums *sums)
@@ -389,6 +413,7 @@ static void add_place(struct spool_place *place, struct sums *sums)
     sums->used_bytes += spool_file_used_bytes(place->file);
     sums->damaged += spool_file_damaged_count(place->file);
     leave(place);
+    sums->rescues += place->rescue_at_ms > 0;
     sums->state.batches += state.batches;
     sums->state.events += state.events;
     if (state.oldest_at_ms > 0 &&
@@ -424,6 +449,7 @@ void spool_report(struct spool *self)
         add_place(&self->adopted[i], &sums);
     atomic_store(&self->adopted_batches, sums.state.batches - own_batches);
     atomic_store(&self->damaged, sums.damaged);
+    atomic_store(&self->rescues, sums.rescues);
     age_ms = sums.state.oldest_at_ms > 0 ? clock_at_ms() - sums.state.oldest_at_ms : 0;
     gateway_set(GATEWAY_spool_batches, (double)sums.state.batches);
     gateway_set(GATEWAY_spool_events, (double)sums.state.events);
@@ -445,22 +471,25 @@ struct service_component spool_describe(const struct spool *self)
     struct service_component spool = {.name = "spool", .state = "up"};
     int64_t batches = spool_batches(self);
     int64_t damaged = atomic_load(&self->damaged);
+    bool has_rescue = atomic_load(&self->rescues) > 0;
 
     if (!atomic_load(&self->is_open)) {
         spool.state = "down";
         (void)snprintf(spool.detail, sizeof(spool.detail), "it cannot be opened or written");
         return spool;
     }
-    if (atomic_load(&self->is_nearly_full) || atomic_load(&self->is_refusing) || damaged > 0)
+    if (atomic_load(&self->is_nearly_full) || atomic_load(&self->is_refusing) || damaged > 0 ||
+        has_rescue)
         spool.state = "degraded";
     if (atomic_load(&self->is_refusing)) {
         (void)snprintf(spool.detail, sizeof(spool.detail),
                        "the last write was refused, %" PRId64 " batches wait", batches);
         return spool;
     }
-    if (batches > 0 || damaged > 0)
+    if (batches > 0 || damaged > 0 || has_rescue)
         (void)snprintf(spool.detail, sizeof(spool.detail),
-                       "%" PRId64 " batches wait%s, %" PRId64 " cannot be published", batches,
-                       atomic_load(&self->is_nearly_full) ? ", nearly full" : "", damaged);
+                       "%" PRId64 " batches wait%s, %" PRId64 " cannot be published%s", batches,
+                       atomic_load(&self->is_nearly_full) ? ", nearly full" : "", damaged,
+                       has_rescue ? ", a damaged file is not rescued yet" : "");
     return spool;
 }

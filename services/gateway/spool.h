@@ -14,7 +14,9 @@
  *          living process (ERROR_INVALID), or no memory. A directory or disk that does not serve is
  *          tried again by spool_tend; until then a write is ERROR_UNAVAILABLE.
  * Limits:  max_bytes on disk; SPOOL_ADOPTED_MAX adopted directories at a time; SPOOL_TURN_MS that
- *          a write waits for the replayer's turn at the file.
+ *          a write waits for the replayer's turn at the file; SPOOL_RESCUE_EVERY_MS before a
+ *          rescue that stopped half-way (spool_salvage.h) goes on, by opening the file again when
+ *          it is empty.
  * Threads: write on the line's, tend, sources and report on the replayer's, the rest on any.
  */
 #pragma once
@@ -29,6 +31,7 @@ enum {
     SPOOL_ADOPTED_MAX = 8,
     SPOOL_ADOPT_EVERY_MS = 3000,
     SPOOL_TURN_MS = 500,
+    SPOOL_RESCUE_EVERY_MS = 60000,
     SPOOL_REOPEN_BASE_MS = 250,
     SPOOL_REOPEN_CAP_MS = 5000,
 };
@@ -55,5 +58,5 @@ void spool_report(struct spool *self);
 int64_t spool_batches(const struct spool *self);
 
 /* The component of /health: down without a file, degraded when it is nearly full or holds what
- * nobody can publish. */
+ * nobody can publish, or a damaged file is not rescued yet. */
 struct service_component spool_describe(const struct spool *self);

@@ -3,7 +3,7 @@
  *
  *   SPOOL_DIR/<instance>/lock         held (flock) by the process that uses it, for all its life
  *                       /spool.db     spool_file.h, with its log spool.db-wal
- *                       /spool.db.damaged-<unix ms>    spool_salvage.h
+ *                       /spool.db.damaged-<unix ms>    spool_aside.h
  *   SPOOL_DIR/<instance>~adopted-<unix ms>/   of an instance that is gone: another one empties it
  *   SPOOL_DIR/<instance>~damaged-<unix ms>/   emptied, but for what nobody can publish: a person's
  *

@@ -45,7 +45,7 @@ static uint64_t hash_name(const struct kept_batch *batch)
     return XXH3_64bits(name, sizeof(name));
 }
 
-static int64_t checksum(const struct kept_batch *batch)
+int64_t spool_row_checksum(const struct kept_batch *batch)
 {
     uint64_t sum =
         XXH3_64bits_withSeed(batch->bytes, batch->size_bytes, (XXH64_hash_t)hash_name(batch));
@@ -66,7 +66,7 @@ int spool_row_bind(sqlite3_stmt *insert, int64_t id, const struct kept_batch *ba
         [COLUMN_ATTEMPT_K] = batch->attempt_k,
         [COLUMN_EVENTS] = batch->events,
         [COLUMN_KEPT_AT_MS] = kept_at_ms,
-        [COLUMN_CHECKSUM] = checksum(batch),
+        [COLUMN_CHECKSUM] = spool_row_checksum(batch),
     };
     int code = SQLITE_OK;
 
@@ -103,7 +103,7 @@ void spool_row_read(sqlite3_stmt *select, struct kept_row *out)
     };
     if (gateway_id != NULL && id_bytes == sizeof(out->batch.gateway_id))
         memcpy(out->batch.gateway_id, gateway_id, id_bytes);
-    if (sqlite3_column_int64(select, COLUMN_CHECKSUM) != checksum(&out->batch)) {
+    if (sqlite3_column_int64(select, COLUMN_CHECKSUM) != spool_row_checksum(&out->batch)) {
         out->fate = FATE_DAMAGED;
         out->why = "the checksum is wrong";
     }

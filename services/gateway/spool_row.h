@@ -24,6 +24,9 @@ enum { SPOOL_FORMAT = 1, SPOOL_PAGE_BYTES = 4096 };
 
 extern const char spool_schema_sql[];
 
+/* Of the payload and of what names the batch. */
+int64_t spool_row_checksum(const struct kept_batch *batch);
+
 /* Binds parameters ?1 to ?10 to the columns; the payload is borrowed until the statement is reset.
  * Returns SQLite's code. */
 int spool_row_bind(sqlite3_stmt *insert, int64_t id, const struct kept_batch *batch,

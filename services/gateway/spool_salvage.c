@@ -1,34 +1,42 @@
 #include "spool_salvage.h"
 
 #include "base/auto.h"
+#include "spool_known.h"
 #include "spool_row.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SALVAGE_PROBES_MAX = 1000000, CHUNK_BYTES = 4 << 20, CHUNK_ROWS = 64, NAME_MAX_BYTES = 320 };
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum { SALVAGE_PROBES_MAX = 1000000, CHUNK_BYTES = 4 << 20, CHUNK_ROWS = 64 };
 
 struct salvage {
     sqlite3 *db; /* the damaged one */
     struct spool_file *into;
     struct spool_salvage *out;
+    struct spool_known known; /* what is in it */
     int64_t at_ms;
     struct kept_rows *chunk;
-    int64_t last_id; /* of the last row that was read */
+    int64_t last_id;   /* of the last row that was read */
+    int64_t low, high; /* of this file: the rows that are not between them have been copied */
+    bool is_backwards; /* the scan that is under way */
+    int64_t found;     /* rows of this file, known or not */
 };
 
 /* The path of a rescue; the definitions follow in this order. */
-static bool move_aside(const char *path, struct spool_salvage *out, int64_t at_ms,
-                       struct error *err);
+static void rescue_all(const char *path, const struct spool_asides *asides, struct salvage *self);
 static void rescue(const char *fresh_path, struct salvage *self);
 static bool read_all(struct salvage *self);
 static void take_row(struct salvage *self, sqlite3_stmt *select);
 static void flush(struct salvage *self);
+
+#define SELECT_BETWEEN "SELECT " SPOOL_COLUMNS " FROM batches WHERE id > ?1 AND id < ?2"
 
 static void free_statement(sqlite3_stmt **statement)
 {
@@ -43,62 +51,98 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+/* NULL: it cannot be opened; is it damaged, it has been set aside. */
+static struct spool_file *open_or_replace(const char *path, int64_t max_bytes, int64_t at_ms,
+                                          struct spool_salvage *out, struct error *err)
+{
+    struct spool_file *file;
+    bool is_damaged;
+
+    spool_aside_end_move(path);
+    file = spool_file_open(path, max_bytes, &is_damaged, err);
+    if (file != NULL || !is_damaged)
+        return file;
+    out->was_damaged = true;
+    (void)snprintf(out->why, sizeof(out->why), "%s", err->text);
+    if (!spool_aside_move(path, &at_ms, err))
+        return NULL;
+    spool_aside_name(path, at_ms, out->aside);
+    return spool_file_open(path, max_bytes, &is_damaged, err);
+}
+
 struct spool_file *spool_salvage_open(const char *path, int64_t max_bytes, int64_t at_ms,
                                       struct spool_salvage *out, struct error *err)
 {
     AUTO(spool_file_close) struct spool_file *file = NULL;
-    AUTO(auto_free) struct kept_rows *chunk = NULL;
     struct salvage salvage = {.out = out, .at_ms = at_ms};
-    bool is_damaged;
+    struct spool_asides asides;
 
     *out = (struct spool_salvage){.was_damaged = false};
-    file = spool_file_open(path, max_bytes, &is_damaged, err);
-    if (file != NULL || !is_damaged)
-        return TAKE(file);
-    out->was_damaged = true;
-    (void)snprintf(out->why, sizeof(out->why), "%s", err->text);
-    chunk = calloc(1, sizeof(*chunk));
-    if (chunk == NULL) {
-        error_set(err, ERROR_LIMIT, "spool: no memory");
-        return NULL;
+    file = open_or_replace(path, max_bytes, at_ms, out, err);
+    spool_aside_list(path, &asides);
+    out->asides = asides.count;
+    out->is_partial = asides.count > 0 && file == NULL;
+    if (file != NULL && asides.count > 0) {
+        salvage.into = file;
+        rescue_all(path, &asides, &salvage);
     }
-    if (!move_aside(path, out, at_ms, err))
-        return NULL;
-    file = spool_file_open(path, max_bytes, &is_damaged, err);
-    if (file == NULL)
-        return NULL;
-    salvage.into = file;
-    salvage.chunk = chunk;
-    rescue(path, &salvage);
     return TAKE(file);
 }
 
-/* The log goes with its file, under the name that SQLite looks for. */
-static bool move_aside(const char *path, struct spool_salvage *out, int64_t at_ms,
-                       struct error *err)
+/* Up to the first that cannot be finished now: the next would find no more room than it did. */
+static void rescue_all(const char *path, const struct spool_asides *asides, struct salvage *self)
 {
-    char log[NAME_MAX_BYTES];
-    char log_aside[NAME_MAX_BYTES];
+    AUTO(auto_free) struct kept_rows *chunk = calloc(1, sizeof(*chunk));
+    struct error ignored;
 
-    (void)snprintf(out->aside, sizeof(out->aside), "%s.damaged-%" PRId64, path, at_ms);
-    (void)snprintf(log, sizeof(log), "%s-wal", path);
-    (void)snprintf(log_aside, sizeof(log_aside), "%s-wal", out->aside);
-    if ((rename(log, log_aside) != 0 && errno != ENOENT) || rename(path, out->aside) != 0)
-        return error_set(err, ERROR_UNAVAILABLE, "spool: cannot set %s aside: %s", path,
-                         strerrordesc_np(errno));
-    return true;
+    self->chunk = chunk;
+    self->out->is_partial = chunk == NULL || !spool_known_begin(&self->known, self->into, &ignored);
+    for (size_t i = 0; i < asides->count && !self->out->is_partial; i++) {
+        spool_aside_name(path, asides->at_ms[i], self->out->aside);
+        rescue(path, self);
+        if (!self->out->is_partial && !spool_aside_mark(path, asides->at_ms[i]))
+            self->out->is_partial = true;
+    }
+    if (chunk != NULL)
+        spool_known_end(&self->known);
+}
+
+/* A disk or a memory that does not serve may serve later; what is damaged stays so. */
+static bool may_pass(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_PERM:
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_NOMEM:
+    case SQLITE_IOERR:
+    case SQLITE_FULL:
+    case SQLITE_CANTOPEN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Returns the code; one that may pass ends the rescue for now. */
+static int note(struct salvage *self, int code)
+{
+    if (may_pass(code))
+        self->out->is_partial = true;
+    return code;
 }
 
 static bool open_damaged(struct salvage *self)
 {
-    int code = sqlite3_open_v2(self->out->aside, &self->db,
-                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = note(self, sqlite3_open_v2(self->out->aside, &self->db,
+                                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
 
     if (code != SQLITE_OK)
         return false;
     (void)sqlite3_busy_timeout(self->db, SPOOL_FILE_BUSY_MS);
     /* Rows count even where the pages around them do not agree. */
-    return sqlite3_exec(self->db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL) == SQLITE_OK;
+    code = sqlite3_exec(self->db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL);
+    return note(self, code) == SQLITE_OK;
 }
 
 static void close_damaged(struct salvage *self)
@@ -124,32 +168,86 @@ static bool graft_first_page(const char *fresh_path, const char *aside)
     return pwrite(to, page, sizeof(page), 0) == (ssize_t)sizeof(page);
 }
 
+/*
+ * How far a rescue has come, in the bytes that page 1 has to spare: a full disk has no room for a
+ * file beside it. Without it a file for which there is never room at once would be begun again and
+ * again, and its end never be reached.
+ */
+struct progress {
+    int64_t low, high;
+    uint32_t check;
+} __attribute__((packed));
+
+enum { PROGRESS_AT = 72, PROGRESS_BYTES = 20 };
+
+_Static_assert(sizeof(struct progress) == PROGRESS_BYTES, "as many as SQLite leaves unused");
+
+static uint32_t check_of(const struct progress *progress)
+{
+    return (uint32_t)XXH3_64bits(progress, offsetof(struct progress, check));
+}
+
+static void load_progress(struct salvage *self)
+{
+    AUTO(close_fd) int fd = open(self->out->aside, O_RDONLY | O_CLOEXEC);
+    struct progress progress;
+
+    self->low = 0;
+    self->high = INT64_MAX;
+    if (fd < 0 || pread(fd, &progress, sizeof(progress), PROGRESS_AT) != PROGRESS_BYTES ||
+        progress.check != check_of(&progress) || progress.low > progress.high)
+        return;
+    self->low = progress.low;
+    self->high = progress.high;
+}
+
+static void save_progress(const struct salvage *self)
+{
+    AUTO(close_fd) int fd = open(self->out->aside, O_WRONLY | O_CLOEXEC);
+    struct progress progress = {.low = self->low, .high = self->high};
+
+    progress.check = check_of(&progress);
+    if (fd >= 0) /* else the same is copied again, and counts once */
+        (void)!pwrite(fd, &progress, sizeof(progress), PROGRESS_AT);
+}
+
+/* What cannot be read in the end can be read by nobody, unless is_partial says otherwise. */
 static void rescue(const char *fresh_path, struct salvage *self)
 {
-    bool is_read = open_damaged(self) && read_all(self);
+    bool is_read;
 
+    self->found = 0;
+    load_progress(self);
+    is_read = open_damaged(self) && read_all(self);
     close_damaged(self);
-    if (!is_read && graft_first_page(fresh_path, self->out->aside)) {
-        (void)(open_damaged(self) && read_all(self)); /* what is left cannot be read by anyone */
+    if (!is_read && !self->out->is_partial) {
+        if (!graft_first_page(fresh_path, self->out->aside))
+            self->out->is_partial = true;
+        else if (open_damaged(self))
+            (void)read_all(self);
         close_damaged(self);
     }
+    if (self->out->is_partial)
+        save_progress(self);
     kept_rows_reset(self->chunk);
 }
 
 /* Steps from one end towards the other, up to the first damage. Returns SQLite's last code. */
-static int scan(struct salvage *self, const char *sql, int64_t after_id)
+static int scan(struct salvage *self, const char *sql)
 {
     AUTO(free_statement) sqlite3_stmt *select = NULL;
     int code = sqlite3_prepare_v2(self->db, sql, -1, &select, NULL);
 
     if (code == SQLITE_OK)
-        code = sqlite3_bind_int64(select, 1, after_id);
-    while (code == SQLITE_OK || code == SQLITE_ROW) {
+        code = sqlite3_bind_int64(select, 1, self->low);
+    if (code == SQLITE_OK)
+        code = sqlite3_bind_int64(select, 2, self->high);
+    while ((code == SQLITE_OK || code == SQLITE_ROW) && !self->out->is_partial) {
         code = sqlite3_step(select);
         if (code == SQLITE_ROW)
             take_row(self, select);
     }
-    return code;
+    return note(self, code);
 }
 
 /* One by one: a row is found when the pages that lead to it are whole. */
@@ -158,43 +256,52 @@ static void probe(struct salvage *self, int64_t first, int64_t end)
     AUTO(free_statement) sqlite3_stmt *select = NULL;
     const char *sql = "SELECT " SPOOL_COLUMNS " FROM batches WHERE id = ?1";
 
-    if (sqlite3_prepare_v2(self->db, sql, -1, &select, NULL) != SQLITE_OK)
+    if (note(self, sqlite3_prepare_v2(self->db, sql, -1, &select, NULL)) != SQLITE_OK)
         return;
-    for (int64_t id = first; id < end; id++) {
-        if (sqlite3_bind_int64(select, 1, id) == SQLITE_OK && sqlite3_step(select) == SQLITE_ROW)
+    for (int64_t id = first; id < end && !self->out->is_partial; id++) {
+        int code = sqlite3_bind_int64(select, 1, id);
+
+        if (code == SQLITE_OK)
+            code = note(self, sqlite3_step(select));
+        if (code == SQLITE_ROW)
             take_row(self, select);
-        (void)sqlite3_reset(select);
+        (void)sqlite3_reset(select); /* repeats the code of the step */
     }
 }
 
 /* False: not one row can be read. */
 static bool read_all(struct salvage *self)
 {
-    int64_t first = 0;
+    int64_t first;
     int64_t end;
     int code;
 
-    self->last_id = 0;
-    code = scan(self, "SELECT " SPOOL_COLUMNS " FROM batches WHERE id > ?1 ORDER BY id", 0);
+    self->is_backwards = false;
+    self->last_id = self->low;
+    code = scan(self, SELECT_BETWEEN " ORDER BY id");
+    flush(self);
     first = self->last_id;
-    if (code != SQLITE_DONE) {
-        self->last_id = INT64_MAX;
-        code = scan(self, "SELECT " SPOOL_COLUMNS " FROM batches WHERE id > ?1 ORDER BY id DESC",
-                    first);
+    if (code != SQLITE_DONE && !self->out->is_partial) {
+        self->is_backwards = true;
+        self->last_id = self->high;
+        code = scan(self, SELECT_BETWEEN " ORDER BY id DESC");
+        flush(self);
         end = self->last_id;
         if (end > first + SALVAGE_PROBES_MAX)
             end = first + SALVAGE_PROBES_MAX;
+        self->is_backwards = false;
         if (code != SQLITE_DONE)
             probe(self, first + 1, end);
+        flush(self);
     }
-    flush(self);
-    return code == SQLITE_DONE || self->out->rescued > 0;
+    return code == SQLITE_DONE || self->found > 0 || self->low > 0;
 }
 
 static void take_row(struct salvage *self, sqlite3_stmt *select)
 {
     struct kept_row row;
-    struct error err;
+    struct error ignored;
+    bool is_new = false;
 
     spool_row_read(select, &row);
     self->last_id = row.id;
@@ -202,24 +309,46 @@ static void take_row(struct salvage *self, sqlite3_stmt *select)
         self->out->wrong++;
         return;
     }
+    self->found++;
     if (self->chunk->count == CHUNK_ROWS || self->chunk->size_bytes > CHUNK_BYTES)
         flush(self);
-    if (!kept_rows_add(self->chunk, &row, &err))
+    if (self->out->is_partial)
+        return;
+    if (!spool_known_add(&self->known, &row.batch, &is_new, &ignored) ||
+        (is_new && !kept_rows_add(self->chunk, &row, &ignored)))
         self->out->is_partial = true;
 }
 
-static void flush(struct salvage *self)
+/* So many rows of the chunk, in one transaction. */
+static bool copy(struct salvage *self, size_t first, size_t count)
 {
     struct keep_job jobs[CHUNK_ROWS];
-    struct error err;
-    size_t count = self->chunk->count;
+    struct error ignored;
+    int64_t last_id = self->chunk->rows[first + count - 1].id;
 
     for (size_t i = 0; i < count; i++)
-        jobs[i] = (struct keep_job){.batch = self->chunk->rows[i].batch,
+        jobs[i] = (struct keep_job){.batch = self->chunk->rows[first + i].batch,
                                     .next = i + 1 < count ? &jobs[i + 1] : NULL};
-    if (count > 0 && !spool_file_write(self->into, jobs, self->at_ms, &err))
-        self->out->is_partial = true;
+    if (!spool_file_write(self->into, jobs, self->at_ms, &ignored))
+        return false;
+    self->out->rescued += (int64_t)count;
+    if (self->is_backwards)
+        self->high = last_id;
     else
-        self->out->rescued += (int64_t)count;
+        self->low = last_id;
+    return true;
+}
+
+/* Where there is no room for all of them there may be for some: else it would never get on. */
+static void flush(struct salvage *self)
+{
+    size_t count = self->chunk->count;
+
+    if (count == 0 || self->out->is_partial || copy(self, 0, count)) {
+        kept_rows_reset(self->chunk);
+        return;
+    }
+    for (size_t i = 0; i < count && !self->out->is_partial; i++)
+        self->out->is_partial = !copy(self, i, 1);
     kept_rows_reset(self->chunk);
 }

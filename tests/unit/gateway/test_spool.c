@@ -227,9 +227,37 @@ TEST(a_full_disk_refuses_and_loses_nothing)
     assert_int_equal(umount(dir.path), 0);
 }
 
+/* The file aside of which too little can be written is told of, and read on when there is room. */
+TEST(a_rescue_that_found_no_room_is_told_and_goes_on_by_itself)
+{
+    AUTO(temp_tree_remove) struct temp_dir dir = temp_dir_new();
+    AUTO(spool_close) struct spool *spool = open_as(dir.path, "a", err);
+    char path[TEMP_PATH_SIZE];
+    char aside[TEMP_PATH_SIZE];
+
+    assert_ok(keep(spool, 1, 50, err));
+    spool_close(&spool);
+    assert_int_equal(rename(temp_dir_path(&dir, "a/spool.db", path),
+                            temp_dir_path(&dir, "a/spool.db.damaged-7", aside)),
+                     0);
+    /* In the way of the log that a reader makes: as a directory that cannot be written to. */
+    assert_int_equal(mkdir(temp_dir_path(&dir, "a/spool.db.damaged-7-wal", path), 0700), 0);
+
+    spool = open_as(dir.path, "a", err);
+    assert_int_equal(spool_batches(spool), 0);
+    assert_string_equal(state_of(spool), "degraded");
+    assert_non_null(strstr(spool_describe(spool).detail, "not rescued yet"));
+
+    assert_int_equal(rmdir(path), 0);
+    tend_for(spool, SPOOL_RESCUE_EVERY_MS + 1000);
+    assert_string_equal(state_of(spool), "up");
+    assert_int_equal(drain(spool), 50);
+}
+
 TESTS(RUN(keeps_batches_over_a_restart_and_gives_them_to_be_published),
       RUN(a_living_process_with_the_same_name_is_told_of_at_the_start),
       RUN(the_spool_of_an_instance_that_is_gone_is_adopted_emptied_and_removed),
       RUN(without_a_directory_it_starts_refuses_and_serves_when_there_is_one),
       RUN(a_damaged_file_is_set_aside_and_a_damaged_adopted_one_left_to_a_person),
+      RUN(a_rescue_that_found_no_room_is_told_and_goes_on_by_itself),
       RUN(a_file_of_another_format_is_left_as_it_is), RUN(a_full_disk_refuses_and_loses_nothing))
