@@ -37,6 +37,7 @@ struct spool {
     struct spool_place own;
     /* The replayer's thread's. */
     struct spool_place adopted[SPOOL_ADOPTED_MAX];
+    struct spool_dir_look look;
     struct backoff backoff;
     int64_t reopen_at_ms, adopt_at_ms;
     char last_failure[200];
@@ -338,7 +339,7 @@ static void adopt_dirs(struct spool *self)
     }
     if (free_count == 0)
         return;
-    count = spool_dir_adopt(self->options.directory, clock_at_ms(), dirs, free_count);
+    count = spool_dir_adopt(self->options.directory, clock_at_ms(), &self->look, dirs, free_count);
     for (size_t i = 0; i < count; i++)
         self->adopted[free_places[i]].dir = dirs[i];
 }

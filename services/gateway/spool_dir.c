@@ -176,19 +176,33 @@ static bool adopt(const char *base, const char *name, int64_t at_ms, struct spoo
     return false;
 }
 
-size_t spool_dir_adopt(const char *base, int64_t at_ms, struct spool_dir *out, size_t max)
+static int compare(const struct dirent **left, const struct dirent **right)
 {
-    AUTO(close_directory) DIR *directory = opendir(base);
-    const struct dirent *entry;
+    return strcmp((*left)->d_name, (*right)->d_name);
+}
+
+size_t spool_dir_adopt(const char *base, int64_t at_ms, struct spool_dir_look *look,
+                       struct spool_dir *out, size_t max)
+{
+    struct dirent **entries = NULL;
+    int entry_count = scandir(base, &entries, NULL, compare);
+    int first = 0;
     size_t count = 0;
 
-    if (directory == NULL)
-        return 0;
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the DIR is this call's own. */
-    while (count < max && (entry = readdir(directory)) != NULL) {
-        if (adopt(base, entry->d_name, at_ms, &out[count]))
-            count++;
+    while (first < entry_count && strcmp(entries[first]->d_name, look->last) <= 0)
+        first++;
+    for (int i = 0; i < entry_count && count < max; i++) {
+        const char *name = entries[(first + i) % entry_count]->d_name;
+
+        if (!adopt(base, name, at_ms, &out[count]))
+            continue;
+        /* By the name that it has from now on, under which it may be met again. */
+        (void)snprintf(look->last, sizeof(look->last), "%s", strrchr(out[count].path, '/') + 1);
+        count++;
     }
+    for (int i = 0; i < entry_count; i++)
+        free(entries[i]);
+    free(entries);
     return count;
 }
 

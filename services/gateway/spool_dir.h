@@ -34,8 +34,16 @@ bool spool_dir_is_instance(const char *name);
 /* Makes base/instance with its parents, and takes its lock. */
 MUST_CHECK bool spool_dir_lock(const char *base, const char *instance, struct spool_dir *out,
                                struct error *err);
-/* Takes the directories under base whose owners are gone, at most max; returns how many. */
-size_t spool_dir_adopt(const char *base, int64_t at_ms, struct spool_dir *out, size_t max);
+/* A look at all directories in turn: where the last one ended. At first all 0. */
+struct spool_dir_look {
+    char last[SPOOL_PATH_MAX]; /* the instance that was tried last */
+};
+
+/* Takes the directories under base whose owners are gone, at most max; returns how many. In the
+ * order of their names from behind look->last on, around to it: some that cannot be opened, and
+ * are let go and taken again, do not hold back the others. */
+size_t spool_dir_adopt(const char *base, int64_t at_ms, struct spool_dir_look *look,
+                       struct spool_dir *out, size_t max);
 /* Removes an adopted directory whose spool is closed and empty. False: something else is in it. */
 bool spool_dir_remove(struct spool_dir *dir);
 /* Renames an adopted directory, so that it is left to a person; *dir has the new path. */

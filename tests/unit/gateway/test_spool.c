@@ -126,7 +126,7 @@ TEST(the_spool_of_an_instance_that_is_gone_is_adopted_emptied_and_removed)
     {
         struct spool_dir left[4];
 
-        assert_int_equal(spool_dir_adopt(dir.path, 1, left, 4), 0);
+        assert_int_equal(spool_dir_adopt(dir.path, 1, &(struct spool_dir_look){0}, left, 4), 0);
     }
     assert_int_equal(spool_batches(alive), 1);
 }
@@ -171,7 +171,7 @@ TEST(a_damaged_file_is_set_aside_and_a_damaged_adopted_one_left_to_a_person)
     {
         struct spool_dir left[4];
 
-        assert_int_equal(spool_dir_adopt(dir.path, 1, left, 4), 0);
+        assert_int_equal(spool_dir_adopt(dir.path, 1, &(struct spool_dir_look){0}, left, 4), 0);
     }
 }
 
@@ -194,7 +194,8 @@ TEST(a_file_of_another_format_is_left_as_it_is)
     spool = open_as(dir.path, "a", err);
     tend_for(spool, SPOOL_ADOPT_EVERY_MS);
     assert_int_equal(drain(spool), 0);
-    assert_int_equal(spool_dir_adopt(dir.path, 1, left, 4), 0); /* a person's now */
+    assert_int_equal(spool_dir_adopt(dir.path, 1, &(struct spool_dir_look){0}, left, 4),
+                     0); /* a person's now */
 }
 
 TEST(a_full_disk_refuses_and_loses_nothing)
@@ -254,10 +255,34 @@ TEST(a_rescue_that_found_no_room_is_told_and_goes_on_by_itself)
     assert_int_equal(drain(spool), 50);
 }
 
+TEST(directories_that_cannot_be_opened_do_not_hold_back_a_good_one)
+{
+    AUTO(temp_tree_remove) struct temp_dir dir = temp_dir_new();
+    AUTO(spool_close) struct spool *gone = open_as(dir.path, "z", err);
+    AUTO(spool_close) struct spool *spool = NULL;
+    char path[TEMP_PATH_SIZE];
+
+    assert_ok(keep(gone, 1, 3, err));
+    spool_close(&gone);
+    for (char name[] = "b/spool.db"; name[0] < 'b' + SPOOL_ADOPTED_MAX; name[0]++) {
+        char instance[] = {name[0], '\0'};
+        struct spool_dir bad;
+
+        assert_ok(spool_dir_lock(dir.path, instance, &bad, err));
+        assert_int_equal(mkdir(temp_dir_path(&dir, name, path), 0700), 0); /* no file at all */
+        spool_dir_release(&bad);
+    }
+
+    spool = open_as(dir.path, "a", err);
+    tend_for(spool, 2 * SPOOL_ADOPT_EVERY_MS);
+    assert_int_equal(drain(spool), 3);
+}
+
 TESTS(RUN(keeps_batches_over_a_restart_and_gives_them_to_be_published),
       RUN(a_living_process_with_the_same_name_is_told_of_at_the_start),
       RUN(the_spool_of_an_instance_that_is_gone_is_adopted_emptied_and_removed),
       RUN(without_a_directory_it_starts_refuses_and_serves_when_there_is_one),
       RUN(a_damaged_file_is_set_aside_and_a_damaged_adopted_one_left_to_a_person),
+      RUN(directories_that_cannot_be_opened_do_not_hold_back_a_good_one),
       RUN(a_rescue_that_found_no_room_is_told_and_goes_on_by_itself),
       RUN(a_file_of_another_format_is_left_as_it_is), RUN(a_full_disk_refuses_and_loses_nothing))
