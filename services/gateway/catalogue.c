@@ -49,6 +49,8 @@ struct catalogue {
     bool is_started;
     atomic_bool is_stopping;
     atomic_bool is_following;
+    bool is_kept;                    /* the file has the newest snapshot; the thread's own */
+    bool is_failure_told;            /* that it has not; likewise */
     uint8_t seed[VISITOR_SALT_SIZE]; /* of the days of this process while no salt is known */
 
     /* The hand-over: written by the catalogue's thread, under the lock; a loop first compares the
@@ -72,6 +74,7 @@ static struct catalogue_snapshot *recall(struct catalogue *self, struct error *e
     struct catalogue_snapshot *snapshot =
         catalogue_file_load(self->options.file, self->options.ads_max, &why);
 
+    catalogue_file_sweep(self->options.file);
     if (snapshot != NULL) {
         log_info("catalogue_loaded", "file=%s ads=%zu", self->options.file,
                  catalogue_count(snapshot));
@@ -227,6 +230,22 @@ static void *follow(void *ctx)
     return NULL;
 }
 
+/* Tried again with every refresh, and told once an outage of the disk. The newest snapshot is the
+ * catalogue's own until it publishes the next. */
+static void keep(struct catalogue *self)
+{
+    struct error why = {0};
+
+    if (self->is_kept)
+        return;
+    self->is_kept = catalogue_file_save(self->options.file, atomic_load(&self->newest), &why);
+    if (!self->is_kept && !self->is_failure_told)
+        log_warn("catalogue_not_kept", "why=%s", why.text);
+    if (self->is_kept && self->is_failure_told)
+        log_info("catalogue_kept_again", "file=%s", self->options.file);
+    self->is_failure_told = !self->is_kept;
+}
+
 static bool refresh(struct catalogue *self, struct pg *pg, struct error *err)
 {
     AUTO(snapshot_free)
@@ -238,13 +257,9 @@ static bool refresh(struct catalogue *self, struct pg *pg, struct error *err)
         !snapshot_seal(snapshot, true, err))
         return false;
     snapshot_set_seed(snapshot, self->seed);
-    if (publish(self, &snapshot)) {
-        struct error why = {0};
-
-        /* The newest snapshot is the catalogue's own until it publishes the next. */
-        if (!catalogue_file_save(self->options.file, atomic_load(&self->newest), &why))
-            log_warn("catalogue_not_kept", "why=%s", why.text);
-    }
+    if (publish(self, &snapshot))
+        self->is_kept = false;
+    keep(self);
     gateway_set(GATEWAY_catalogue_refreshed_at_seconds, (double)clock_at_ms() / 1000);
     gateway_set(GATEWAY_catalogue_ads, (double)catalogue_count(atomic_load(&self->newest)));
     gateway_count(GATEWAY_catalogue_refreshes_total, 1);

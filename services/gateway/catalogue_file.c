@@ -4,6 +4,7 @@
 #include "catalogue_snapshot.h"
 #include "runtime/clock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,6 +27,13 @@ static void close_fd(const int *fd)
 {
     if (*fd >= 0)
         (void)close(*fd); /* what must be on disk was synced before */
+}
+
+static void close_directory(DIR **directory)
+{
+    if (*directory != NULL)
+        (void)closedir(*directory);
+    *directory = NULL;
 }
 
 static void format_checksum(const struct catalogue_snapshot *snapshot, char out[CHECKSUM_SIZE])
@@ -171,17 +179,55 @@ static json_t *write_all(const struct catalogue_snapshot *snapshot)
                      "salts", salts);
 }
 
+/* With its slash, so that a file in / works too. */
+static void directory_of(const char *path, char out[PATH_MAX_BYTES])
+{
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL)
+        (void)snprintf(out, PATH_MAX_BYTES, "./");
+    else
+        (void)snprintf(out, PATH_MAX_BYTES, "%.*s", (int)(slash - path + 1), path);
+}
+
+/* "<name>.<pid>-<us>.new", as catalogue_file_save makes it. */
+static bool is_beside(const char *entry, const char *name)
+{
+    size_t size = strlen(name);
+    int end = 0;
+
+    return strncmp(entry, name, size) == 0 &&
+           sscanf(entry + size, ".%*[0-9]-%*[0-9].new%n", &end) == 0 && end > 0 &&
+           entry[size + (size_t)end] == '\0';
+}
+
+void catalogue_file_sweep(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    char directory[PATH_MAX_BYTES];
+    AUTO(close_directory) DIR *entries = NULL;
+    const struct dirent *entry;
+    struct stat info;
+
+    directory_of(path, directory);
+    entries = opendir(directory);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the DIR is this call's own. */
+    while (entries != NULL && (entry = readdir(entries)) != NULL) {
+        if (is_beside(entry->d_name, name) &&
+            fstatat(dirfd(entries), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+            info.st_mtime < clock_at_ms() / 1000 - CATALOGUE_FILE_STALE_S)
+            (void)unlinkat(dirfd(entries), entry->d_name, 0); /* else the next start tries again */
+    }
+}
+
 /* The rename itself must be on disk too. */
 static bool sync_directory(const char *path)
 {
-    const char *slash = strrchr(path, '/');
     char directory[PATH_MAX_BYTES];
     AUTO(close_fd) int fd = -1;
 
-    if (slash == NULL)
-        (void)snprintf(directory, sizeof(directory), ".");
-    else /* with the slash, so that a file in / works too */
-        (void)snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path + 1), path);
+    directory_of(path, directory);
     fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd >= 0 && fsync(fd) == 0;
 }

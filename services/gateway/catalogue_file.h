@@ -16,9 +16,12 @@
 
 struct catalogue_snapshot;
 
-enum { CATALOGUE_FILE_MAX = 256 * 1024 * 1024 };
+enum { CATALOGUE_FILE_MAX = 256 * 1024 * 1024, CATALOGUE_FILE_STALE_S = 600 };
 
 /* NULL with err->kind ERROR_NONE: there is no file. The caller owns the reference. */
 struct catalogue_snapshot *catalogue_file_load(const char *path, size_t ads_max, struct error *err);
+/* Removes what saves that were killed have left beside it. Another gateway may share the path, so
+ * only what is older than CATALOGUE_FILE_STALE_S. */
+void catalogue_file_sweep(const char *path);
 MUST_CHECK bool catalogue_file_save(const char *path, const struct catalogue_snapshot *snapshot,
                                     struct error *err);

@@ -1,6 +1,7 @@
 """What still works when a server is down, and what is said about it."""
 
 from product import CLICK, Load, wait_until
+from stack import free_port
 
 
 MOVING = ("as_of", "timestamp", "lag_seconds", "source")
@@ -202,3 +203,16 @@ def test_one_bad_message_on_the_stream_costs_only_itself(start_product):
     assert message["subject"] == "ads.dlq.0"
     assert (letter["code"], letter["partition"], letter["index"]) == ("undecodable", 0, -1)
     assert base64.b64decode(letter["payload"]) == b"not one"
+
+
+def test_a_catalogue_that_could_not_be_saved_is_tried_again(start_product):
+    product = start_product()
+    directory = product.stack.dir / "later"
+    port = free_port(set(product.stack.settings["ports"].values()))
+    product.stack.start_service("gateway", instance="second", HTTP_PORT=str(port),
+                                CATALOGUE_FILE=str(directory / "catalogue.json"), CATALOGUE_REFRESH_MS="200")
+    wait_until("the second gateway is ready", lambda: product.stack.ready(port))
+    assert not directory.exists()
+
+    directory.mkdir()
+    wait_until("the catalogue is on disk although no ad has changed", lambda: (directory / "catalogue.json").exists(), 10)

@@ -4,10 +4,12 @@
 #include "catalogue_file.h"
 #include "catalogue_snapshot.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct ad ad_named(const char *id)
@@ -188,9 +190,46 @@ TEST(a_damaged_file_is_refused)
     assert_fails(ERROR_INVALID, catalogue_file_load(path, 10, err) != NULL);
 }
 
+/* Files beside it with such a name and age in seconds; true: the sweep leaves it. */
+TEST(what_killed_saves_have_left_is_removed_and_nothing_else)
+{
+    static const struct {
+        const char *end;
+        int age_s;
+        bool stays;
+    } cases[] = {{".12-3456.new", 2 * CATALOGUE_FILE_STALE_S, false},
+                 {".13-3456.new", 0, true}, /* another gateway's, perhaps */
+                 {".12.new", 2 * CATALOGUE_FILE_STALE_S, true},
+                 {".12-3456.new.old", 2 * CATALOGUE_FILE_STALE_S, true},
+                 {"", 2 * CATALOGUE_FILE_STALE_S, true}};
+    AUTO(remove_file) char *path = path_of_a_new_file();
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char name[300];
+        struct timespec times[2] = {{.tv_sec = time(NULL) - cases[i].age_s}};
+        int fd;
+
+        times[1] = times[0];
+        (void)snprintf(name, sizeof(name), "%s%s", path, cases[i].end);
+        fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(futimens(fd, times), 0);
+        (void)close(fd);
+    }
+    catalogue_file_sweep(path);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char name[300];
+
+        (void)snprintf(name, sizeof(name), "%s%s", path, cases[i].end);
+        assert_int_equal(access(name, F_OK) == 0, cases[i].stays);
+        if (i + 1 < sizeof(cases) / sizeof(cases[0]))
+            (void)unlink(name);
+    }
+}
+
 TESTS(RUN(ads_are_found_by_id_and_listed_in_order),
       RUN(too_many_ads_a_doubled_one_and_a_bad_id_are_refused),
       RUN(a_day_without_a_salt_derives_one_from_the_last_known),
       RUN(the_version_changes_with_any_ad), RUN(an_unknown_snapshot_has_no_ad_and_says_so),
       RUN(the_file_gives_back_what_was_saved_and_is_private), RUN(no_file_is_no_error),
-      RUN(a_damaged_file_is_refused))
+      RUN(a_damaged_file_is_refused), RUN(what_killed_saves_have_left_is_removed_and_nothing_else))
