@@ -1,73 +1,43 @@
 #include "nats_dialer.h"
 
 #include "base/auto.h"
-#include "base/backoff.h"
-#include "runtime/clock.h"
-#include "runtime/log.h"
-#include "stopper.h"
+#include "nats_attempts.h"
 
-#include <pthread.h>
-#include <stdio.h>
-#include <string.h>
-
-enum { DIAL_BASE_MS = 50, DIAL_CAP_MS = 1000 };
+#include <stdlib.h>
 
 struct nats_dialer {
     struct nats_dialer_options options;
-    pthread_t thread;
-    struct stopper stopper;
+    struct nats_attempts *attempts;
 };
 
-static bool connect_once(struct nats_dialer *self, struct error *err);
-
-static void *on_thread(void *ctx)
-{
-    struct nats_dialer *self = ctx;
-    struct error err = {0}, last = {0};
-    struct backoff backoff;
-
-    backoff_init(&backoff, DIAL_BASE_MS, DIAL_CAP_MS, (uint64_t)clock_now_us());
-    while (!connect_once(self, &err)) {
-        if (strcmp(err.text, last.text) != 0)
-            log_warn("nats_connect_failed", "why=\"%s\"", err.text);
-        last = err;
-        if (!stopper_wait(&self->stopper, backoff_next_ms(&backoff)))
-            break;
-    }
-    nats_ReleaseThreadMemory();
-    return NULL;
-}
+static bool connect_once(void *ctx, struct error *err);
 
 struct nats_dialer *nats_dialer_open(const struct nats_dialer_options *options, struct error *err)
 {
-    struct nats_dialer *self = calloc(1, sizeof(*self));
+    AUTO(nats_dialer_close) struct nats_dialer *self = calloc(1, sizeof(*self));
 
     if (self == NULL) {
         (void)error_set(err, ERROR_LIMIT, "nats: no memory to dial");
         return NULL;
     }
     self->options = *options;
-    stopper_init(&self->stopper);
-    if (pthread_create(&self->thread, NULL, on_thread, self) != 0) {
-        (void)error_set(err, ERROR_LIMIT, "nats: no thread to dial");
-        stopper_free(&self->stopper);
-        free(self);
-        return NULL;
-    }
-    return self;
+    self->attempts =
+        nats_attempts_open(&(struct nats_attempts_options){.event = "nats_connect_failed",
+                                                           .name = options->bus.name,
+                                                           .attempt = connect_once,
+                                                           .ctx = self},
+                           err);
+    return self->attempts == NULL ? NULL : TAKE(self);
 }
 
 void nats_dialer_close(struct nats_dialer **dialer)
 {
-    struct nats_dialer *self = *dialer;
+    struct nats_dialer *self = TAKE(*dialer);
 
     if (self == NULL)
         return;
-    stopper_stop(&self->stopper);
-    pthread_join(self->thread, NULL);
-    stopper_free(&self->stopper);
+    nats_attempts_close(&self->attempts);
     free(self);
-    *dialer = NULL;
 }
 
 static bool set_callbacks(natsOptions *nats, const struct nats_dialer_options *options,
@@ -86,8 +56,9 @@ static bool set_callbacks(natsOptions *nats, const struct nats_dialer_options *o
            error_set(err, ERROR_INTERNAL, "nats: options: %s", natsStatus_GetText(status));
 }
 
-static bool connect_once(struct nats_dialer *self, struct error *err)
+static bool connect_once(void *ctx, struct error *err)
 {
+    struct nats_dialer *self = ctx;
     uint64_t version = 0;
     natsOptions *nats = bus_options_new(&self->options.bus, &version, err);
     natsConnection *connection = NULL;
