@@ -47,7 +47,7 @@ static bool fetch(struct ingest *self, struct error *err);
 static bool decode(struct ingest *self, struct error *err);
 static bool store(struct ingest *self, struct store_outcome *out, struct error *err);
 static bool settle(struct ingest *self, const struct store_outcome *outcome, struct error *err);
-static bool tell_fresh(struct ingest *self, int64_t at_ms, bool is_after_commit, struct error *err);
+static bool tell_fresh(struct ingest *self, int64_t at_ms, struct error *err);
 
 struct ingest *ingest_new(const struct ingest_options *options, struct bus *bus, struct pg *pg,
                           struct reader *reader)
@@ -111,7 +111,7 @@ bool ingest_step(struct ingest *self, struct error *err)
     if (self->held_count == 0 && !fetch(self, err))
         return false;
     if (self->held_count == 0)
-        return reader_pending(self->reader) > 0 || tell_fresh(self, at_ms, false, err);
+        return reader_pending(self->reader) > 0 || tell_fresh(self, at_ms, err);
     if (decode(self, err) && store(self, &outcome, err))
         return settle(self, &outcome, err);
     if (gate_take_retry(&self->gate, err))
@@ -380,12 +380,19 @@ static void show_ages(const struct ingest *self)
                    at_ms > oldest_at_ms ? (double)(at_ms - oldest_at_ms) / 1e3 : 0);
 }
 
+static void note_fresh(struct ingest *self, int64_t at_ms)
+{
+    self->fresh_told_ms = clock_now_ms();
+    ingest_gauge_by(METRIC_reader_fresh_at_seconds, self->options.partition, (double)at_ms / 1e3);
+}
+
 /* Committed: the messages are done with, and the reader may forget them. */
 static void advance(struct ingest *self, const struct store_outcome *outcome)
 {
     size_t messages = self->batch->head_count;
 
     self->position = batch_last_seq(self->batch);
+    note_fresh(self, self->batch->heads[messages - 1].stored_at_ms);
     gate_settle(&self->gate);
     self->is_day_made = false;
     self->held += messages;
@@ -402,13 +409,11 @@ static void advance(struct ingest *self, const struct store_outcome *outcome)
 
 static bool settle(struct ingest *self, const struct store_outcome *outcome, struct error *err)
 {
-    int64_t stored_until_ms = self->batch->heads[self->batch->head_count - 1].stored_at_ms;
-
     switch (outcome->verdict) {
     case STORE_DONE:
         ingest_count_by(METRIC_ingest_transactions_total, RESULT_STORED, 1);
         advance(self, outcome);
-        return tell_fresh(self, stored_until_ms, true, err);
+        return true;
     case STORE_NO_DAY:
         ingest_count_by(METRIC_ingest_transactions_total, RESULT_NO_DAY, 1);
         log_info("day_made_late", "partition=%u", self->options.partition);
@@ -423,25 +428,19 @@ static bool settle(struct ingest *self, const struct store_outcome *outcome, str
     return error_set(err, ERROR_INTERNAL, "ingest: a verdict without an answer");
 }
 
-/* Once a second: what reads this database without Redis says by it how old its numbers are. Behind
- * a commit it is part of that attempt: apart, a quick one would make up for each slow one. */
-static bool tell_fresh(struct ingest *self, int64_t at_ms, bool is_after_commit, struct error *err)
+/* Once a second while nothing comes: what reads this database without Redis says by it how old its
+ * numbers are. What is stored tells it itself. */
+static bool tell_fresh(struct ingest *self, int64_t at_ms, struct error *err)
 {
     struct breaker_permit permit;
-    bool is_told;
 
     if (clock_now_ms() - self->fresh_told_ms < FRESH_EVERY_MS)
         return true;
-    if (is_after_commit)
-        is_told = store_set_fresh(self->store, at_ms, err);
-    else
-        is_told = gate_ask(&self->gate, &permit, err) &&
-                  gate_answer(&self->gate, &permit, store_set_fresh(self->store, at_ms, err), err);
-    if (!is_told) {
+    if (!gate_ask(&self->gate, &permit, err) ||
+        !gate_answer(&self->gate, &permit, store_set_fresh(self->store, at_ms, err), err)) {
         ingest_forget(self);
         return false;
     }
-    self->fresh_told_ms = clock_now_ms();
-    ingest_gauge_by(METRIC_reader_fresh_at_seconds, self->options.partition, (double)at_ms / 1e3);
+    note_fresh(self, at_ms);
     return true;
 }

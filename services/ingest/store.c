@@ -258,16 +258,16 @@ static bool claim(struct store *self, struct batch *batch, uint64_t expected, bo
                   struct error *err)
 {
     AUTO(pg_result_clear) PGresult *result = NULL;
-    char next[INT8_TEXT_SIZE];
-    char partition[INT8_TEXT_SIZE];
-    char last[INT8_TEXT_SIZE];
-    struct pg_param params[PARAMS_MAX] = {number_param(next, batch_last_seq(batch)),
-                                          number_param(partition, self->partition),
-                                          number_param(last, expected)};
+    const struct batch_head *newest = &batch->heads[batch->head_count - 1];
+    char next[INT8_TEXT_SIZE], partition[INT8_TEXT_SIZE], last[INT8_TEXT_SIZE];
+    char fresh[INT8_TEXT_SIZE];
+    struct pg_param params[PARAMS_MAX] = {
+        number_param(next, newest->seq), number_param(partition, self->partition),
+        number_param(last, expected), number_param(fresh, (uint64_t)newest->stored_at_ms)};
 
     columns_heads(&self->first, batch);
-    if (!columns_params(&self->first, params + 3, err) ||
-        !pg_query(self->pg, "claim", sql_claim, params, 3 + (int)self->first.count, &result, err))
+    if (!columns_params(&self->first, params + 4, err) ||
+        !pg_query(self->pg, "claim", sql_claim, params, 4 + (int)self->first.count, &result, err))
         return error_wrap(err, "claim");
     note_filed(result, batch, out_moved);
     return true;

@@ -12,18 +12,20 @@
  */
 #pragma once
 
-/* 1 new position, 2 partition, 3 expected position, 4-13 columns_heads. */
+/* 1 new position, 2 partition, 3 expected position, 4 Unix ms, 5-14 columns_heads. What is stored
+ * tells how fresh the rows are, and never backwards: another process may know better. */
 static const char sql_claim[] =
     "WITH moved AS ("
-    "  UPDATE positions SET seq = $1, moved_at = now()"
+    "  UPDATE positions SET seq = $1, moved_at = now(),"
+    "         fresh_at = greatest(fresh_at, to_timestamp($4::text::bigint / 1000.0))"
     "  WHERE partition = $2 AND seq = $3 RETURNING seq"
     "), filed AS ("
     "  INSERT INTO batches (sent_at, gateway_id, thread, partition, batch_no, seq, events, stored,"
     "                       dead, settled_below, accepted)"
     "  SELECT sent_at, gateway_id, thread, $2, batch_no, seq, events, stored, dead, settled_below,"
     "         accepted"
-    "  FROM unnest($4::timestamptz[], $5::uuid[], $6::int4[], $7::int8[], $8::int8[], $9::int4[],"
-    "              $10::int4[], $11::int4[], $12::int8[], $13::int8[])"
+    "  FROM unnest($5::timestamptz[], $6::uuid[], $7::int4[], $8::int8[], $9::int8[], $10::int4[],"
+    "              $11::int4[], $12::int4[], $13::int8[], $14::int8[])"
     "       AS head (sent_at, gateway_id, thread, batch_no, seq, events, stored, dead,"
     "                settled_below, accepted)"
     "  WHERE EXISTS (SELECT FROM moved)"
@@ -81,7 +83,7 @@ static const char sql_tell[] =
     "                                 $15::uuid[], $16::text[], $17::bytea[], $18::timestamptz[])"
     "  ON CONFLICT (partition, seq, index) DO NOTHING";
 
-/* 1 partition, 2 Unix ms. Never backwards: another process may know better. */
+/* 1 partition, 2 Unix ms: the same when nothing was to be stored. */
 static const char sql_set_fresh[] =
     "UPDATE positions SET fresh_at = to_timestamp($2::text::bigint / 1000.0)"
     " WHERE partition = $1 AND (fresh_at IS NULL OR fresh_at < to_timestamp($2::text::bigint / "

@@ -222,6 +222,14 @@ TEST(freshness_never_goes_back)
     assert_int_equal(ask_number(pg, sql, err), 1700000000123);
     assert_ok(store_set_fresh(store, 1700000000000, err));
     assert_int_equal(ask_number(pg, sql, err), 1700000000123);
+
+    for (uint64_t i = 0; i < 2; i++) { /* the second was taken by the stream's server before */
+        struct batch *batch = batch_of(101 + i, 1 + i, 1, 5, err);
+
+        batch->heads[0].stored_at_ms = 1700000005000 - (int64_t)i * 1000;
+        (void)write_batch(store, 100 + i, batch, err);
+        assert_int_equal(ask_number(pg, sql, err), 1700000005000);
+    }
 }
 
 struct writer {

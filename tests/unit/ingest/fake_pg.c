@@ -11,7 +11,7 @@ enum {
     ARRAY_HEADER = 20,
     COPY_HEADER = 19,
     ELEMENT_SIZE = 4 + EVENT_ID_SIZE,
-    SEQ_PARAM = 7,
+    SEQ_PARAM = 8,
     MARKS_PARAM = 1,
     LETTERS_PARAM = 10
 };
