@@ -330,7 +330,7 @@ static void file_id(const union parsed *id, enum field_state timestamp, struct e
     if (timestamp == STATE_BAD)
         return; /* told already */
     if (timestamp == STATE_ABSENT) {
-        bad_id(faults, "A UUID of another version than 7 needs a timestamp beside it.");
+        bad_id(faults, "A UUID of another version than 7 or 8 needs a timestamp beside it.");
         return;
     }
     if ((event->flags & EVENT_CLOCK_SKEW) != 0) {
