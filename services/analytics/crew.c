@@ -27,7 +27,8 @@ static bool open_bus(struct crew *crew, struct error *err)
     const struct bus_options options = {.endpoint = crew->settings->endpoints.live.nats,
                                         .name = "adledger analytics",
                                         .connect_ms = CONNECT_MS,
-                                        .request_ms = REQUEST_MS};
+                                        .request_ms = REQUEST_MS,
+                                        .is_discoverable = true};
 
     if (crew->bus == NULL)
         crew->bus = bus_open(&options, err);

@@ -2,6 +2,7 @@
  * adledger-analytics: reads the stream and keeps Redis's counters, each event counted once.
  */
 #include "base/auto.h"
+#include "clients/discovery.h"
 #include "crew.h"
 #include "http/ops.h"
 #include "http/server.h"
@@ -46,6 +47,10 @@ int main(int argc, char **argv)
     if (service == NULL || !service_limit_drain(service, DRAIN_MAX_MS, &err))
         return service_fail(&err);
     ops_init(service);
+    discovery_init(service, &(struct discovery_options){
+                                .description = "keeps Redis's counters, each event counted once",
+                                .http_port = settings.ops_port,
+                                .partitions = settings.partitions});
 
     const struct reload_options reload_options = settings_reload_options(&settings, service);
     AUTO(reloader_close) struct reloader *reloader = reloader_open(&reload_options, &err);

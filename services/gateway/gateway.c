@@ -5,6 +5,7 @@
 #include "auditor.h"
 #include "base/auto.h"
 #include "catalogue.h"
+#include "clients/discovery.h"
 #include "collector.h"
 #include "control.h"
 #include "event/decode.h"
@@ -110,6 +111,19 @@ static void show_limits(const struct settings *settings)
     gateway_set(GATEWAY_keep_queue_max_bytes, (double)settings->keep_queue_bytes);
 }
 
+/* Its id is the one that the audit knows it by. */
+static void be_discoverable(const struct gateway *gateway)
+{
+    const struct discovery_options options = {
+        .description = "takes events over HTTP and answers what was counted",
+        .id = gateway->id,
+        .http_port = gateway->settings->http_port,
+        .partitions = gateway->settings->partitions,
+    };
+
+    discovery_init(gateway->service, &options);
+}
+
 bool gateway_open(struct gateway *gateway, const struct settings *settings, struct service *service,
                   struct admission *admission, struct error *err)
 {
@@ -122,6 +136,7 @@ bool gateway_open(struct gateway *gateway, const struct settings *settings, stru
 
     *gateway = (struct gateway){.settings = settings, .service = service, .admission = admission};
     event_id_make(clock_at_ms(), gateway->id);
+    be_discoverable(gateway);
     if (!open_zones(gateway, err))
         return false;
     gateway->catalogue = catalogue_open(&options, err);

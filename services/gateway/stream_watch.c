@@ -26,7 +26,8 @@ struct stream_watch *stream_watch_new(struct endpoint *nats, uint32_t partition_
     self->options = (struct bus_options){.endpoint = nats,
                                          .name = "adledger-gateway-watch",
                                          .connect_ms = CONNECT_MS,
-                                         .request_ms = REQUEST_MS};
+                                         .request_ms = REQUEST_MS,
+                                         .is_discoverable = true};
     self->partition_count = partition_count;
     self->max_bytes = max_bytes;
     return self;

@@ -3,7 +3,8 @@
  *
  * Why:     a stream that fills up refuses, and a reader that stands still cannot tell how far
  *          behind it is: the gateway, which is always there, looks for both.
- * Shape:   one connection, kept; a look at all partitions every STREAM_WATCH_MS.
+ * Shape:   one connection, kept, on which the gateway is discoverable; a look at all partitions
+ *          every STREAM_WATCH_MS.
  * Errors:  none: the first stream that does not answer ends the look, and the gauges stay what they
  *          were; stream_seen_at_seconds tells how old they are.
  * Limits:  a step takes as long as one connect or one request that nobody answers.

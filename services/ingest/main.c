@@ -2,6 +2,7 @@
  * adledger-ingest: reads the streams and keeps every event in PostgreSQL, exactly once.
  */
 #include "base/auto.h"
+#include "clients/discovery.h"
 #include "clients/lease.h"
 #include "dlq.h"
 #include "health.h"
@@ -125,6 +126,10 @@ int main(int argc, char **argv)
         !ingest_metrics_open((uint32_t)settings.partitions, &err))
         return service_fail(&err);
     health_start(service, (uint32_t)settings.partitions);
+    discovery_init(service, &(struct discovery_options){
+                                .description = "keeps every event in PostgreSQL, exactly once",
+                                .http_port = settings.ops_port,
+                                .partitions = settings.partitions});
 
     const struct reload_options reload_options = settings_reload_options(&settings, service);
     AUTO(reloader_close) struct reloader *reloader = reloader_open(&reload_options, &err);

@@ -112,7 +112,8 @@ static bool connect_to_nats(struct startup *self, struct error *err)
     self->bus = bus_open(&(struct bus_options){.endpoint = self->settings->endpoints.live.nats,
                                                .name = "adledger ingest",
                                                .connect_ms = (int)self->settings->nats_connect_ms,
-                                               .request_ms = (int)self->settings->nats_request_ms},
+                                               .request_ms = (int)self->settings->nats_request_ms,
+                                               .is_discoverable = true},
                          err);
     return self->bus != NULL;
 }

@@ -4,6 +4,7 @@
 #include "clients/bus_guard.h"
 #include "clients/bus_version.h"
 #include "clients/clients_metrics.h"
+#include "clients/discovery.h"
 #include "clients/endpoint.h"
 #include "clients/nats_address.h"
 #include "clients/nats_tls.h"
@@ -210,6 +211,8 @@ static bool dial(const struct bus_options *options, struct link *out, struct err
 
     if (nats == NULL)
         return false;
+    if (options->is_discoverable)
+        discovery_prepare(nats);
     status = natsConnection_Connect(&connection, nats);
     if (status != NATS_OK)
         return fail(err, ERROR_UNAVAILABLE, "connect", status);
@@ -220,6 +223,8 @@ static bool dial(const struct bus_options *options, struct link *out, struct err
     status = natsConnection_JetStream(&out->jetstream, connection, &js_options);
     if (status != NATS_OK)
         return fail(err, ERROR_UNAVAILABLE, "JetStream", status);
+    if (options->is_discoverable)
+        discovery_answer_on(connection);
     out->connection = TAKE(connection);
     return true;
 }

@@ -19,6 +19,7 @@
 #include "base/breaker.h"
 #include "base/error.h"
 #include <nats/nats.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { BUS_RETIRED_MAX = 16 };
@@ -30,6 +31,7 @@ struct bus_options {
     struct endpoint *endpoint; /* see nats_address.h; borrowed until bus_close */
     const char *name;          /* connection name, for the server's monitoring; borrowed likewise */
     int connect_ms, request_ms;
+    bool is_discoverable; /* answers NATS's service protocol, see discovery.h */
 };
 
 /* libnats options with what every connection of ours needs: no reconnect limit, no reconnect

@@ -1,4 +1,4 @@
-"""As much of NATS's text protocol as the tests need: publish, and one request with its answer."""
+"""As much of NATS's text protocol as the tests need: publish, and requests with their answers."""
 
 import json
 import os
@@ -38,12 +38,28 @@ class NatsClient:
         self._send("PING\r\n")
         self._read_until(b"PONG")
 
-    def request(self, subject, body=None):
-        """Asks, and gives the JSON of the answer."""
-        payload = b"" if body is None else json.dumps(body).encode()
+    def _ask(self, subject, payload=b""):
         self._send(b"PUB %s %s %d\r\n%s\r\n" % (subject.encode(), self.inbox.encode(), len(payload), payload))
+
+    def _read_answer(self):
         size = int(self._read_until(b"MSG").split()[-1])
         return json.loads(self.reader.read(size + 2))
+
+    def request(self, subject, body=None):
+        """Asks, and gives the JSON of the answer."""
+        self._ask(subject, b"" if body is None else json.dumps(body).encode())
+        return self._read_answer()
+
+    def ask_everybody(self, subject, seconds):
+        """Asks, and gives all that is answered before nothing has come for so long. The link is of no use afterwards."""
+        answers = []
+        self.link.settimeout(seconds)
+        self._ask(subject)
+        try:
+            while True:
+                answers.append(self._read_answer())
+        except TimeoutError:
+            return answers
 
     def api(self, subject, body=None):
         """A request to JetStream that must succeed."""
