@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "clients/bus_guard.h"
 #include "clients/bus_version.h"
+#include "clients/bus_watch.h"
 #include "clients/clients_metrics.h"
 #include "clients/discovery.h"
 #include "clients/endpoint.h"
@@ -37,6 +38,7 @@ enum {
 struct link {
     natsConnection *connection;
     jsCtx *jetstream;
+    struct bus_watch *watch;
     uint64_t version; /* of the endpoint */
 };
 
@@ -54,6 +56,7 @@ struct bus {
     pthread_mutex_t *lock;
     natsConnection *connection;
     jsCtx *jetstream;
+    struct bus_watch *watch;                  /* of the connection */
     natsConnection *retired[BUS_RETIRED_MAX]; /* a ring */
     jsCtx *retired_jetstream[BUS_RETIRED_MAX];
     uint64_t generation; /* how many connections there have been */
@@ -73,12 +76,6 @@ static void free_connection(natsConnection **connection)
 {
     natsConnection_Destroy(*connection);
     *connection = NULL;
-}
-
-static void free_statistics(natsStatistics **statistics)
-{
-    natsStatistics_Destroy(*statistics);
-    *statistics = NULL;
 }
 
 /* Only of TLS is it worth the longer text: which certificate is wrong, and why. */
@@ -196,6 +193,7 @@ struct bus *bus_open(const struct bus_options *options, struct error *err)
         return NULL;
     bus->connection = link.connection;
     bus->jetstream = link.jetstream;
+    bus->watch = link.watch;
     bus->tried_version = link.version;
     atomic_init(&bus->version, link.version);
     bus->generation = 1;
@@ -206,16 +204,21 @@ static bool dial(const struct bus_options *options, struct link *out, struct err
 {
     AUTO(free_options) natsOptions *nats = bus_options_new(options, &out->version, err);
     AUTO(free_connection) natsConnection *connection = NULL;
+    AUTO(bus_watch_drop) struct bus_watch *watch = nats == NULL ? NULL : bus_watch_new(nats);
     jsOptions js_options;
     natsStatus status;
 
     if (nats == NULL)
         return false;
+    if (watch == NULL)
+        return error_set(err, ERROR_LIMIT, "nats: no memory");
     if (options->is_discoverable)
         discovery_prepare(nats);
     status = natsConnection_Connect(&connection, nats);
-    if (status != NATS_OK)
+    if (status != NATS_OK) {
+        bus_watch_abandon(watch);
         return fail(err, ERROR_UNAVAILABLE, "connect", status);
+    }
     if (!check_version(connection, options->connect_ms, err))
         return error_wrap(err, "nats");
     jsOptions_Init(&js_options);
@@ -226,6 +229,7 @@ static bool dial(const struct bus_options *options, struct link *out, struct err
     if (options->is_discoverable)
         discovery_answer_on(connection);
     out->connection = TAKE(connection);
+    out->watch = TAKE(watch);
     return true;
 }
 
@@ -272,6 +276,7 @@ void bus_close(struct bus **bus)
         return;
     jsCtx_Destroy(self->jetstream);
     natsConnection_Destroy(self->connection);
+    bus_watch_drop(&self->watch);
     for (size_t i = 0; i < BUS_RETIRED_MAX; i++) {
         jsCtx_Destroy(self->retired_jetstream[i]);
         natsConnection_Destroy(self->retired[i]);
@@ -298,14 +303,28 @@ static natsConnection *get_connection(const struct bus *bus)
 
 bool bus_is_connected(const struct bus *bus)
 {
-    return natsConnection_Status(get_connection(bus)) == NATS_CONN_STATUS_CONNECTED;
+    bool is_up;
+
+    pthread_mutex_lock(bus->lock);
+    is_up = bus_watch_is_up(bus->watch);
+    pthread_mutex_unlock(bus->lock);
+    return is_up;
+}
+
+static bool is_closed(const struct bus *bus)
+{
+    bool is_closed;
+
+    pthread_mutex_lock(bus->lock);
+    is_closed = bus_watch_is_closed(bus->watch);
+    pthread_mutex_unlock(bus->lock);
+    return is_closed;
 }
 
 /* Closed for good, or the endpoint says something else by now. */
 static bool is_wanting(const struct bus *bus)
 {
-    return atomic_load(&bus->version) != endpoint_version(bus->options.endpoint) ||
-           natsConnection_IsClosed(get_connection(bus));
+    return atomic_load(&bus->version) != endpoint_version(bus->options.endpoint) || is_closed(bus);
 }
 
 natsConnection *bus_connection(struct bus *bus)
@@ -329,20 +348,25 @@ jsCtx *bus_jetstream(struct bus *bus)
 /* Who waits on the old connection is told at once, and asks again. */
 static void replace(struct bus *bus, const struct link *link)
 {
-    natsConnection *old = get_connection(bus);
     size_t slot = bus->generation % BUS_RETIRED_MAX;
+    natsConnection *oldest = bus->retired[slot];
+    jsCtx *oldest_jetstream = bus->retired_jetstream[slot];
+    natsConnection *old = bus->connection;
+    struct bus_watch *old_watch = bus->watch;
 
     pthread_mutex_lock(bus->lock);
-    jsCtx_Destroy(bus->retired_jetstream[slot]);
-    natsConnection_Destroy(bus->retired[slot]);
     bus->retired_jetstream[slot] = bus->jetstream;
-    bus->retired[slot] = bus->connection;
+    bus->retired[slot] = old;
     bus->jetstream = link->jetstream;
     bus->connection = link->connection;
+    bus->watch = link->watch;
     bus->generation++;
     pthread_mutex_unlock(bus->lock);
     atomic_store(&bus->version, link->version);
     natsConnection_Close(old);
+    bus_watch_drop(&old_watch);
+    jsCtx_Destroy(oldest_jetstream);
+    natsConnection_Destroy(oldest);
     clients_count(METRIC_nats_rebuilds_total, 1);
 }
 
@@ -406,16 +430,10 @@ void bus_tell(struct bus *bus, const struct breaker_permit *permit, enum error_k
 
 uint64_t bus_epoch(const struct bus *bus)
 {
-    AUTO(free_statistics) natsStatistics *statistics = NULL;
-    uint64_t reconnects = 0;
-    uint64_t generation;
+    uint64_t epoch;
 
-    if (natsStatistics_Create(&statistics) != NATS_OK)
-        return 0; /* no memory: callers take it for a loss, which is safe */
     pthread_mutex_lock(bus->lock);
-    generation = bus->generation;
-    natsConnection_GetStats(bus->connection, statistics);
+    epoch = (bus->generation << 32) + bus_watch_changes(bus->watch);
     pthread_mutex_unlock(bus->lock);
-    natsStatistics_GetCounts(statistics, NULL, NULL, NULL, NULL, &reconnects);
-    return (generation << 32) + reconnects;
+    return epoch;
 }
