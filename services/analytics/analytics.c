@@ -38,9 +38,10 @@ struct analytics {
     bool is_waiting;          /* Redis has no position */
     struct position position; /* what has been counted */
     char token[TOKEN_MAX];    /* of the last rebuild */
-    int64_t fresh_set_ms;
-    int64_t wait_ms;       /* for more messages, by what the last call cost and saved */
-    int64_t entries_limit; /* of the next call */
+    int64_t fresh_at_ms;      /* as it was told last */
+    int64_t fresh_set_ms;     /* monotonic: when that was */
+    int64_t wait_ms;          /* for more messages, by what the last call cost and saved */
+    int64_t entries_limit;    /* of the next call */
     int64_t counted[EVENT_TYPE_COUNT];
     int64_t filtered;
     int64_t newest_at_ms; /* of receipt, of what is counted next; 0: none */
@@ -103,14 +104,13 @@ static int64_t counted_until_ms(const struct inbox *inbox)
 bool analytics_step(struct analytics *analytics, struct error *err)
 {
     struct inbox inbox = {0};
-    int64_t began_at_ms = clock_at_ms();
 
     if (!analytics->is_placed && !place(analytics, err))
         return false;
     if (!fetch(analytics, &inbox, err))
         return false;
     if (inbox.count == 0)
-        return rest(analytics, began_at_ms, err);
+        return rest(analytics, reader_drained_at_ms(analytics->options.reader), err);
     while (inbox.next < inbox.count) {
         size_t first = inbox.next;
 
@@ -324,6 +324,7 @@ static bool apply(struct analytics *self, struct position to, int64_t fresh_at_m
     int64_t cost_us = clock_now_us() - began_us;
 
     self->position = to;
+    self->fresh_at_ms = fresh_at_ms;
     self->fresh_set_ms = clock_now_ms();
     self->wait_ms = wait_for_more_ms(self, cost_us);
     limit_next(self, cost_us);
@@ -429,13 +430,13 @@ static void note(struct analytics *self, const struct inbox *inbox, size_t messa
     fold_reset(self->fold);
 }
 
-/* Nothing came: all that was published before the wait began is counted. */
+/* Nothing came: all that was published before NATS said that there is nothing more is counted. */
 static bool rest(struct analytics *self, int64_t at_ms, struct error *err)
 {
-    if (reader_pending(self->options.reader) > 0 ||
-        clock_now_ms() - self->fresh_set_ms < FRESH_EVERY_MS)
+    metrics_set_by(self->options.metrics, METRIC_reader_lag_messages, self->options.partition,
+                   (double)reader_pending(self->options.reader));
+    if (at_ms <= self->fresh_at_ms || clock_now_ms() - self->fresh_set_ms < FRESH_EVERY_MS)
         return true;
-    metrics_set_by(self->options.metrics, METRIC_reader_lag_messages, self->options.partition, 0);
     changes_reset(self->changes, at_ms / SECOND_MS);
     if (!apply(self, self->position, at_ms, err))
         return false;

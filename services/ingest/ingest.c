@@ -34,6 +34,7 @@ struct ingest {
     int64_t behind_since_ms;           /* monotonic; 0: the stream ends where it should */
     bool is_day_made;                  /* for what is held: once must be enough */
     int64_t stream_checked_ms;         /* monotonic */
+    int64_t fresh_at_ms;               /* all that was stored on the stream by then is a row */
     int64_t fresh_told_ms;             /* monotonic */
     const struct reader_message *held; /* fetched and not stored; borrowed from the reader */
     size_t held_count;
@@ -104,14 +105,13 @@ void ingest_forget(struct ingest *self)
 bool ingest_step(struct ingest *self, struct error *err)
 {
     struct store_outcome outcome = {0};
-    int64_t at_ms = clock_at_ms();
 
     if (!self->is_located && !locate(self, err))
         return false;
     if (self->held_count == 0 && !fetch(self, err))
         return false;
     if (self->held_count == 0)
-        return reader_pending(self->reader) > 0 || tell_fresh(self, at_ms, err);
+        return tell_fresh(self, reader_drained_at_ms(self->reader), err);
     if (decode(self, err) && store(self, &outcome, err))
         return settle(self, &outcome, err);
     if (gate_take_retry(&self->gate, err))
@@ -382,6 +382,7 @@ static void show_ages(const struct ingest *self)
 
 static void note_fresh(struct ingest *self, int64_t at_ms)
 {
+    self->fresh_at_ms = at_ms;
     self->fresh_told_ms = clock_now_ms();
     ingest_gauge_by(METRIC_reader_fresh_at_seconds, self->options.partition, (double)at_ms / 1e3);
 }
@@ -434,7 +435,7 @@ static bool tell_fresh(struct ingest *self, int64_t at_ms, struct error *err)
 {
     struct breaker_permit permit;
 
-    if (clock_now_ms() - self->fresh_told_ms < FRESH_EVERY_MS)
+    if (at_ms <= self->fresh_at_ms || clock_now_ms() - self->fresh_told_ms < FRESH_EVERY_MS)
         return true;
     if (!gate_ask(&self->gate, &permit, err) ||
         !gate_answer(&self->gate, &permit, store_set_fresh(self->store, at_ms, err), err)) {

@@ -18,7 +18,8 @@ struct reader {
     uint64_t position; /* of the last message handed out */
     uint64_t advanced; /* of the last message that the caller is done with */
     uint64_t gap;
-    uint64_t pending;
+    uint64_t pending;      /* as the server said last */
+    int64_t drained_at_ms; /* see reader_drained_at_ms */
 
     /* What the last fetch handed out; both arrays have messages_max places. */
     struct reader_message *messages;
@@ -111,8 +112,6 @@ bool reader_fetch(struct reader *reader, int wait_ms, int linger_ms,
         detach(reader);
     if (last == PULL_LOST && reader->count == 0)
         return explain_loss(reader, err);
-    if (reader->count == 0)
-        reader->pending = 0;
     clients_count(METRIC_reader_messages_total, (int64_t)reader->count);
     clients_count(METRIC_reader_bytes_total, (int64_t)reader->bytes);
     *out_messages = reader->messages;
@@ -128,11 +127,17 @@ static bool is_current(const struct reader *reader)
 /* A server that was away may have forgotten the consumer, or sent what never arrived. */
 static bool attach(struct reader *reader, struct error *err)
 {
+    int64_t at_ms = clock_at_ms(); /* before the server is asked */
+
     if (reader->pull.inbox != NULL && !is_current(reader))
         detach(reader);
     if (reader->pull.inbox != NULL)
         return true;
-    return pull_open(&reader->pull, reader->bus, &reader->options, reader->position, err);
+    if (!pull_open(&reader->pull, reader->bus, &reader->options, reader->position, &reader->pending,
+                   err))
+        return false;
+    reader->drained_at_ms = reader->pending == 0 ? at_ms : 0;
+    return true;
 }
 
 static bool is_full(const struct reader *reader)
@@ -161,6 +166,12 @@ static enum pull_event step(struct reader *reader, int64_t left_ms, struct deliv
     return is_current(reader) ? PULL_STATUS : PULL_LOST;
 }
 
+static void note_drained(struct reader *reader)
+{
+    reader->pending = 0;
+    reader->drained_at_ms = clock_at_ms();
+}
+
 /* Returns what ended the collecting; PULL_MESSAGE: the fetch is full or at a jump. */
 static enum pull_event collect(struct reader *reader, int wait_ms, int linger_ms)
 {
@@ -177,6 +188,8 @@ static enum pull_event collect(struct reader *reader, int wait_ms, int linger_ms
         if (event == PULL_MESSAGE && reader->count == 1)
             deadline_ms = clock_now_ms() + linger_ms;
         event = step(reader, deadline_ms - clock_now_ms(), &delivery);
+        if (event == PULL_DRAINED)
+            note_drained(reader);
         if (event == PULL_LOST || event == PULL_NOTHING)
             return event;
     }
@@ -209,6 +222,7 @@ static bool take(struct reader *reader, struct delivery *delivery)
     reader->bytes += message->size_bytes;
     reader->position = seq;
     reader->pending = delivery->about.pending;
+    reader->drained_at_ms = 0;
     return true;
 }
 
@@ -230,4 +244,9 @@ uint64_t reader_gap(const struct reader *reader)
 uint64_t reader_pending(const struct reader *reader)
 {
     return reader->pending;
+}
+
+int64_t reader_drained_at_ms(const struct reader *reader)
+{
+    return reader->drained_at_ms;
 }

@@ -60,5 +60,8 @@ MUST_CHECK bool reader_fetch(struct reader *reader, int wait_ms, int linger_ms,
                              struct error *err);
 /* Skipped before the last fetch's first message; 0: none, or the fetch began at position 0. */
 uint64_t reader_gap(const struct reader *reader);
-/* Messages on the stream behind the last one fetched. */
+/* Messages on the stream behind the last one fetched, as the server said last. */
 uint64_t reader_pending(const struct reader *reader);
+/* Unix ms of the moment when the server said last that nothing is behind the last one fetched; 0:
+ * it has not said so. A server that is silent says nothing. */
+int64_t reader_drained_at_ms(const struct reader *reader);

@@ -2,7 +2,7 @@
  * reader_private.h — what reader.c and reader_pull.c share; nobody else includes it
  *
  * reader.c decides which messages are handed out; reader_pull.c keeps a consumer and enough pull
- * requests on the broker, and turns what arrives into one of four things.
+ * requests on the broker, and turns what arrives into one of five things.
  *
  *   NO CONSUMER --pull_open--> OPEN --message--> seq, seq + 1, ...
  *        ^                      |
@@ -40,12 +40,14 @@ enum pull_event {
     PULL_NOTHING, /* nothing within the time given */
     PULL_MESSAGE, /* *out holds the next message */
     PULL_STATUS,  /* a pull request has ended, or something stale was thrown away */
+    PULL_DRAINED, /* likewise, and the server had nothing more for it */
     PULL_LOST,    /* the consumer no longer serves: drop it and make another */
 };
 
-/* Makes a consumer that begins at position + 1. ERROR_INVALID: the stream is gone. */
+/* Makes a consumer that begins at position + 1; out_pending: the messages from there on.
+ * ERROR_INVALID: the stream is gone. */
 MUST_CHECK bool pull_open(struct pull *pull, struct bus *bus, const struct reader_options *options,
-                          uint64_t position, struct error *err);
+                          uint64_t position, uint64_t *out_pending, struct error *err);
 /* Forgets the consumer and what it has sent; the server is told, without waiting. */
 void pull_drop(struct pull *pull, struct bus *bus, const struct reader_options *options);
 /* Sends the next pull request when half of what was asked for has come. False: no connection. */

@@ -11,11 +11,12 @@
 #include <string.h>
 
 /*
- * A pull request that finds nothing ends after PULL_EXPIRES_MS with a status of its own, so that
- * silence beyond that means that the consumer is gone. The server forgets a consumer that nobody
+ * A pull request that finds nothing ends after PULL_EXPIRES_MS with a status of its own: the
+ * server's word that there is nothing, which how fresh an idle partition's numbers are rests on.
+ * Silence beyond that means that the consumer is gone. The server forgets a consumer that nobody
  * asks for INACTIVE_MS.
  */
-enum { PULL_EXPIRES_MS = 2000, INACTIVE_MS = 30000 };
+enum { PULL_EXPIRES_MS = 500, INACTIVE_MS = 30000 };
 
 /*
  * A cluster may place a consumer on a server that died a moment ago, which nobody answers for; the
@@ -28,6 +29,7 @@ enum { MESSAGE_OVERHEAD = 8192, PULL_BYTES_LIMIT = 64 << 20 };
 
 enum { SUBJECT_MAX = 192, BODY_MAX = 512 };
 
+#define STATUS_TIMEOUT  "408"
 #define STATUS_CONFLICT "409"
 #define NS_PER_MS       INT64_C(1000000)
 
@@ -73,7 +75,7 @@ static bool subscribe(struct pull *pull, struct bus *bus, struct error *err)
 }
 
 bool pull_open(struct pull *pull, struct bus *bus, const struct reader_options *options,
-               uint64_t position, struct error *err)
+               uint64_t position, uint64_t *out_pending, struct error *err)
 {
     AUTO(js_api_free) struct js_api_answer answer = {0};
     char stream[STREAM_NAME_SIZE];
@@ -102,6 +104,7 @@ bool pull_open(struct pull *pull, struct bus *bus, const struct reader_options *
         return false;
     }
     pull->create_ms = 0;
+    *out_pending = js_api_number(answer.json, "num_pending");
     if (!subscribe(pull, bus, err)) {
         pull_drop(pull, bus, options);
         return false;
@@ -202,7 +205,7 @@ static enum pull_event settle(struct pull *pull, const struct reader_options *op
             return PULL_LOST;
         pull->bytes_max *= 2;
     }
-    return PULL_STATUS;
+    return strcmp(text, STATUS_TIMEOUT) == 0 && left > 0 ? PULL_DRAINED : PULL_STATUS;
 }
 
 enum pull_event pull_next(struct pull *pull, const struct reader_options *options, int64_t wait_ms,

@@ -229,6 +229,37 @@ TEST(a_frozen_broker_never_holds_a_fetch_past_its_deadline)
     (void)read_in_order(reader, 0, 1500, 20000, err);
 }
 
+/* How old the numbers of an idle partition are rests on it. */
+TEST(only_the_server_says_that_there_is_nothing_more)
+{
+    AUTO(server_close) struct server *nats = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(nats, err);
+    AUTO(reader_close) struct reader *reader = reader_on(bus, err);
+    const struct reader_message *messages;
+    size_t count;
+    int64_t frozen_at_ms;
+
+    (void)stream_with(bus, 3, err);
+    assert_ok(reader_fetch(reader, 2000, 0, &messages, &count, err));
+    assert_int_equal(reader_drained_at_ms(reader), 0);
+    reader_advance(reader, messages[count - 1].seq);
+    (void)read_in_order(reader, count, 3, 5000, err);
+    assert_ok(reader_fetch(reader, 1500, 0, &messages, &count, err));
+    assert_in_range(clock_at_ms() - reader_drained_at_ms(reader), 0, 1400);
+    assert_int_equal(reader_pending(reader), 0);
+
+    server_freeze(nats);
+    clock_sleep_ms(100); /* what was under way has arrived */
+    frozen_at_ms = clock_at_ms();
+    for (int i = 0; i < 4; i++) {
+        if (!reader_fetch(reader, 300, 0, &messages, &count, err))
+            assert_int_equal(err->kind, ERROR_UNAVAILABLE);
+        /* Its last word may have waited unread until the first of these. */
+        assert_in_range(reader_drained_at_ms(reader), 1, frozen_at_ms + 50);
+    }
+    server_thaw(nats);
+}
+
 TEST(a_stream_made_anew_is_read_on_and_the_loss_is_told)
 {
     AUTO(server_close) struct server *nats = server_open_nats();
@@ -300,6 +331,7 @@ TESTS(RUN(reads_from_the_beginning_in_order_and_says_what_is_left),
       RUN(a_hole_in_the_sequence_ends_one_fetch_and_is_told_by_the_next),
       RUN(ten_thousand_messages_keep_their_order_over_a_kill_and_a_restart),
       RUN(a_frozen_broker_never_holds_a_fetch_past_its_deadline),
+      RUN(only_the_server_says_that_there_is_nothing_more),
       RUN(a_stream_made_anew_is_read_on_and_the_loss_is_told),
       RUN(a_deleted_consumer_is_made_anew_without_a_loss),
       RUN(two_readers_do_not_disturb_each_other_and_leave_no_consumer_behind))

@@ -95,6 +95,12 @@ uint64_t reader_pending(const struct reader *reader)
     return 0;
 }
 
+int64_t reader_drained_at_ms(const struct reader *reader)
+{
+    (void)reader;
+    return INT64_C(1772409500000);
+}
+
 bool redis_text(struct redis *redis, redisReply **out_reply, struct error *err, const char *format,
                 ...)
 {

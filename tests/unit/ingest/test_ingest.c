@@ -86,6 +86,12 @@ uint64_t reader_pending(const struct reader *reader)
     return 0;
 }
 
+int64_t reader_drained_at_ms(const struct reader *reader)
+{
+    (void)reader;
+    return clock_at_ms();
+}
+
 bool stream_ensure(struct bus *bus, uint32_t partition, const struct stream_limits *limits,
                    uint64_t stored_position, int64_t at_ms, struct error *err)
 {
