@@ -454,7 +454,10 @@ void server_kill(struct server *server)
 {
     if (server->pid <= 0)
         return;
-    send_signal(server, SIGKILL);
+    kill(server->pid, SIGSTOP); /* children whose parent has died are nobody's, and are not found */
+    if (server->kind == SERVER_POSTGRES)
+        signal_children(server->pid, SIGKILL);
+    kill(server->pid, SIGKILL);
     waitpid(server->pid, NULL, 0);
     server->pid = 0;
 }
