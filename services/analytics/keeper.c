@@ -156,8 +156,13 @@ static bool look(struct keeper *self, struct place *place, struct error *err)
     bool is_redis_up = look_at_redis(self, place, err);
 
     atomic_store(&self->is_redis_up, is_redis_up);
-    if (!is_redis_up || !stream_get_state(self->options.bus, self->options.partition, &stream, err))
+    if (!is_redis_up)
         return error_wrap(err, "keeper");
+    if (!stream_get_state(self->options.bus, self->options.partition, &stream, err)) {
+        if (err->kind == ERROR_INVALID)
+            err->kind = ERROR_UNAVAILABLE; /* ingest makes the stream, sooner or later */
+        return error_wrap(err, "keeper");
+    }
     place->first_seq = stream.first_seq;
     place->last_seq = stream.last_seq;
     /* Until PostgreSQL answers, what Redis alone tells is shown: it may have to wait for it. */
