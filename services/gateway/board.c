@@ -1,7 +1,8 @@
 /*
  * One board, from the request to the page:
  *
- *   boards_serve  find or make the board: fresh enough -> respond; else read, and wait or not
+ *   boards_serve  find or make the board: fresh enough -> respond; else read, and wait or not;
+ *                 or refuse it, if there is no room for one more
  *   begin         take the catalogue's snapshot and the moment, start the first asks
  *   on_read       one ad's numbers: a row; start the next ask
  *   read_all      without Redis: all ads at once, from PostgreSQL's threads; on_rows: their rows
@@ -13,6 +14,7 @@
 
 #include "ask.h"
 #include "base/auto.h"
+#include "board_room.h"
 #include "http/respond.h"
 #include "metrics.h"
 #include "query.h"
@@ -53,25 +55,23 @@ struct reading {
 };
 
 struct board {
-    int64_t window_s;
-    char frame[SPEC_FRAME_SIZE];
-    char zone[ZONE_NAME_MAX + 1];
+    struct board_place *place; /* of the room, for as long as the board is the same */
     struct boards *owner;
-    bool is_used, is_reading, has_rows;
     struct slot *slots; /* while reading */
     struct reading coming, rows;
     struct reading_meta meta;
-    int64_t asked_ms, due_ms;
+    int64_t due_ms;
     struct waiters waiters;
     h2o_iovec_t first_page; /* the v1 page of the default limit, made once */
 };
 
 struct boards {
     struct query *query;
-    struct board boards[BOARDS_MAX];
+    struct board_room room;
+    struct board boards[BOARDS_MAX]; /* by the room's places */
 };
 
-static bool begin(struct board *board, const struct query_spec *spec, struct error *err);
+static bool begin(struct board *board, const struct zone *zone, struct error *err);
 static void ask_more(struct board *board);
 static void on_read(void *ctx, const struct ask_result *result, const struct error *error);
 static bool read_all(struct board *board);
@@ -125,35 +125,32 @@ void boards_free(struct boards **boards)
     *boards = NULL;
 }
 
-static bool is_asked_for(const struct board *board, const struct query_spec *spec)
+static void refuse(h2o_req_t *req, const struct board_verdict *verdict)
 {
-    return board->is_used && board->window_s == spec->window_s &&
-           strcmp(board->frame, spec->frame) == 0 && strcmp(board->zone, spec->zone) == 0;
+    struct faults faults = {0};
+
+    gateway_count_by(GATEWAY_boards_refused_total, (size_t)verdict->refusal, 1);
+    fault_add(&faults, FAULT_OVERLOADED, "", "too many different boards");
+    respond_faults(req, &faults, (int)((verdict->wait_ms + 999) / 1000));
 }
 
-/* NULL: all are being read. */
-static struct board *find(struct boards *self, const struct query_spec *spec)
+/* NULL: refused, and answered. */
+static struct board *find(struct boards *self, h2o_req_t *req, const struct query_spec *spec)
 {
-    struct board *oldest = NULL;
+    struct board_verdict verdict = board_room_take(&self->room, spec, self->query->now_ms);
+    struct board *board = NULL;
 
-    for (size_t i = 0; i < BOARDS_MAX; i++) {
-        struct board *board = &self->boards[i];
-
-        if (is_asked_for(board, spec))
-            return board;
-        if (!board->is_reading && (oldest == NULL || !board->is_used ||
-                                   (oldest->is_used && board->asked_ms < oldest->asked_ms)))
-            oldest = board;
-    }
-    if (oldest == NULL)
+    if (verdict.place == NULL) {
+        refuse(req, &verdict);
         return NULL;
-    drop_board(oldest);
-    oldest->is_used = true;
-    oldest->owner = self;
-    oldest->window_s = spec->window_s;
-    memcpy(oldest->frame, spec->frame, sizeof(oldest->frame));
-    memcpy(oldest->zone, spec->zone, sizeof(oldest->zone));
-    return oldest;
+    }
+    board = &self->boards[verdict.place - self->room.places];
+    if (!verdict.place->has_rows && !verdict.place->is_reading) {
+        drop_board(board); /* the place's former one */
+        board->owner = self;
+        board->place = verdict.place;
+    }
+    return board;
 }
 
 static void render(struct text *text, const struct board *board, const struct board_page *page,
@@ -222,31 +219,33 @@ static bool is_recent(const struct board *board, int64_t now_ms)
     int64_t age_ms = now_ms - board->rows.started_ms;
     int64_t rest_ms = board->due_ms - board->rows.started_ms;
 
-    return board->has_rows && (now_ms < board->due_ms || age_ms < OLD_FACTOR * rest_ms);
+    return board->place->has_rows && (now_ms < board->due_ms || age_ms < OLD_FACTOR * rest_ms);
 }
 
 void boards_serve(struct boards *boards, h2o_req_t *req, const struct query_spec *spec,
                   enum board_shape shape)
 {
     struct query *query = boards->query;
-    struct board *board = find(boards, spec);
     struct error err = {0};
+    /* Before a place is taken: a zone that does not exist has no board. */
+    const struct zone *zone =
+        zones_find(query->options.zones, spec->zone, strlen(spec->zone), &err);
+    struct board *board = NULL;
 
-    if (board == NULL) {
-        respond_fault(req, FAULT_OVERLOADED, "", "too many different boards at once");
+    if (zone == NULL) {
+        respond_fault(req, FAULT_INVALID_PARAMETER, "timezone", "there is no such time zone");
         return;
     }
-    board->asked_ms = query->now_ms;
+    board = find(boards, req, spec);
+    if (board == NULL)
+        return;
     /* The reading may fail, or be over, before begin returns: then there is nothing to wait for. */
-    if (!board->is_reading && (!board->has_rows || query->now_ms >= board->due_ms) &&
-        !begin(board, spec, &err)) {
-        if (err.kind == ERROR_INVALID)
-            respond_fault(req, FAULT_INVALID_PARAMETER, "timezone", "there is no such time zone");
-        else
-            query_respond_error(req, &err);
+    if (!board->place->is_reading && (!board->place->has_rows || query->now_ms >= board->due_ms) &&
+        !begin(board, zone, &err)) {
+        query_respond_error(req, &err);
         return;
     }
-    if (!board->is_reading || is_recent(board, query->now_ms)) {
+    if (!board->place->is_reading || is_recent(board, query->now_ms)) {
         gateway_count(GATEWAY_query_cache_hits_total, 1);
         respond(board, req, spec, shape);
         return;
@@ -254,15 +253,12 @@ void boards_serve(struct boards *boards, h2o_req_t *req, const struct query_spec
     waiters_add(&board->waiters, req, (int)shape, spec, sizeof(*spec));
 }
 
-static bool begin(struct board *board, const struct query_spec *spec, struct error *err)
+static bool begin(struct board *board, const struct zone *zone, struct error *err)
 {
     struct query *query = board->owner->query;
     struct reading *coming = &board->coming;
-    const struct zone *zone = zones_find(query->options.zones, spec->zone, strlen(spec->zone), err);
     size_t ads = catalogue_count(query->catalogue);
 
-    if (zone == NULL)
-        return false;
     coming->rows = calloc(ads + 1, sizeof(*coming->rows));
     board->slots = calloc(BOARD_CHUNK, sizeof(*board->slots));
     if (coming->rows == NULL || board->slots == NULL) {
@@ -275,13 +271,13 @@ static bool begin(struct board *board, const struct query_spec *spec, struct err
     coming->as_of_ms = query->at_ms;
     coming->freshness.fresh_ms = query->at_ms;
     zone_find_day(zone, query->at_ms / 1000, &coming->today);
-    board->is_reading = true;
+    board->place->is_reading = true;
     ask_more(board);
     if (coming->asked > 0)
         return true;
     *err = coming->error;
     finish(board);
-    return board->is_reading || err->kind == ERROR_NONE;
+    return board->place->is_reading || err->kind == ERROR_NONE;
 }
 
 static struct slot *find_idle_slot(struct board *board)
@@ -302,7 +298,7 @@ static bool ask_next(struct board *board, struct slot *slot)
         .ad_id = ad->id,
         .partition = event_partition(ad->id, strlen(ad->id), query->options.partitions),
         .end_s = coming->as_of_ms / 1000,
-        .window_s = board->window_s,
+        .window_s = board->place->window_s,
         .today = coming->today,
     };
 
@@ -394,7 +390,7 @@ static bool read_all(struct board *board)
         .receiver = &query->receiver,
         .run = query_sql_read,
         .question = {.end_s = coming->as_of_ms / 1000,
-                     .window_s = board->window_s,
+                     .window_s = board->place->window_s,
                      .today = coming->today},
         .catalogue = coming->catalogue,
         .numbers = coming->numbers,
@@ -422,10 +418,9 @@ static void on_rows(struct query_job *job)
 }
 
 /* After a failure the old rows, if any, stay as they are. */
-static void replace_rows(struct board *board)
+static void replace_rows(struct board *board, int64_t took_ms)
 {
     struct query *query = board->owner->query;
-    int64_t took_ms = query->now_ms - board->coming.started_ms;
     int64_t rest_ms = took_ms * BOARD_REST;
 
     board_sort(board->coming.rows, board->coming.count);
@@ -434,8 +429,8 @@ static void replace_rows(struct board *board)
     free(TAKE(board->coming.numbers));
     board->rows = board->coming;
     board->coming = (struct reading){0};
-    board->has_rows = true;
-    board->meta = (struct reading_meta){.frame = board->frame, .as_of_ms = board->rows.as_of_ms};
+    board->meta =
+        (struct reading_meta){.frame = board->place->frame, .as_of_ms = board->rows.as_of_ms};
     query_meta_fill(&board->meta, &board->rows.freshness, query->options.stale_after_ms);
     board->due_ms =
         query->now_ms +
@@ -446,16 +441,18 @@ static void replace_rows(struct board *board)
 static void finish(struct board *board)
 {
     struct error error = board->coming.error;
+    int64_t now_ms = board->owner->query->now_ms;
+    int64_t took_ms = now_ms - board->coming.started_ms;
     struct waiter *waiter = NULL;
 
     if (error.kind != ERROR_NONE && read_all(board))
         return; /* on_rows comes back here */
-    board->is_reading = false;
     free(TAKE(board->slots));
     if (error.kind == ERROR_NONE)
-        replace_rows(board);
+        replace_rows(board, took_ms);
     else
         drop_reading(&board->coming);
+    board_room_settle(&board->owner->room, board->place, error.kind != ERROR_NONE, took_ms, now_ms);
     while ((waiter = waiters_take(&board->waiters)) != NULL) {
         if (error.kind == ERROR_NONE)
             respond(board, waiter->req, waiter->spec, (enum board_shape)waiter->shape);

@@ -11,7 +11,7 @@
  *          A new reading begins not before BOARD_REST times what the last one took. Until then,
  *          and while rows that are not much older are at hand, these are served; as_of tells.
  * Errors:  a reading that fails keeps the old rows; who waits for it is answered 503.
- * Limits:  BOARDS_MAX boards; the one not asked for the longest is dropped.
+ * Limits:  BOARDS_MAX boards; board_room.h tells which, and whose request is answered 503 instead.
  * Threads: the loop's.
  */
 #pragma once
@@ -21,7 +21,7 @@
 
 #include <h2o.h>
 
-enum { BOARDS_MAX = 8, BOARD_CHUNK = 32, BOARD_REST = 10 };
+enum { BOARD_CHUNK = 32 };
 
 struct boards;
 struct query;

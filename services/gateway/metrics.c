@@ -18,6 +18,9 @@ static const char *const fault_names[] = {
 /* Index is enum query_pool_name. */
 static const char *const pool_names[] = {"query", "proof", NULL};
 
+/* Index is enum board_refusal. */
+static const char *const board_refusal_names[] = {"places", "time", NULL};
+
 /* Filled at the start: only the partitions that there are become series. */
 static char partition_texts[GATEWAY_PARTITIONS_MAX][4];
 static const char *partition_names[GATEWAY_PARTITIONS_MAX + 1];

@@ -115,6 +115,19 @@ bool query_spec_parse(const char *text, size_t size_bytes, struct query_spec *ou
     return true;
 }
 
+_Static_assert(sizeof(frames) / sizeof(frames[0]) + 1 == SPEC_USUAL_COUNT, "and minutes=10");
+
+bool query_spec_is_usual(const struct query_spec *spec)
+{
+    if (strcmp(spec->zone, "UTC") != 0)
+        return false;
+    for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+        if (strcmp(spec->frame, frames[i].name) == 0)
+            return true;
+    }
+    return strcmp(spec->frame, "10m") == 0;
+}
+
 void board_cursor_format(int64_t clicks, const char *id, char out[SPEC_CURSOR_MAX])
 {
     (void)snprintf(out, SPEC_CURSOR_MAX, "%" PRId64 ".%s", clicks, id);

@@ -17,6 +17,7 @@ enum {
     SPEC_LIMIT_DEFAULT = 100,
     SPEC_LIMIT_MAX = 1000,
     SPEC_MINUTES_MAX = 10080,
+    SPEC_USUAL_COUNT = 8,
     SPEC_CURSOR_MAX = EVENT_AD_ID_MAX + 24,
 };
 
@@ -41,6 +42,10 @@ struct query_spec {
 
 bool query_spec_parse(const char *text, size_t size_bytes, struct query_spec *out,
                       struct faults *faults);
+
+/* Of all ads, what dashboards and the earlier clients ask for: the named timeframes, and the
+ * minutes=10 of the trackers, in UTC. SPEC_USUAL_COUNT different ones. */
+bool query_spec_is_usual(const struct query_spec *spec);
 
 /* An opaque word of URL-safe characters. */
 void board_cursor_format(int64_t clicks, const char *id, char out[SPEC_CURSOR_MAX]);

@@ -114,6 +114,30 @@ TEST(both_spellings_of_one_id_are_fine)
     assert_false(spec.is_camel_id);
 }
 
+TEST(what_dashboards_and_the_earlier_clients_ask_for_is_usual)
+{
+    static const struct {
+        const char *text;
+        bool is_usual;
+    } rows[] = {
+        {"", true},
+        {"timeframe=24h", true},
+        {"minutes=10", true},
+        {"minutes=11", false},
+        {"minutes=1440", false},
+        {"timeframe=24h&timezone=Europe%2FBerlin", false},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct query_spec spec;
+        struct faults faults;
+
+        assert_true(parse(rows[i].text, &spec, &faults));
+        assert_int_equal(rows[i].is_usual, query_spec_is_usual(&spec));
+    }
+}
+
 TESTS(RUN(nothing_given_is_all_time_of_all_ads_in_utc), RUN(every_parameter_is_read),
       RUN(each_timeframe_is_its_seconds), RUN(what_is_wrong_is_a_fault_of_status_400),
-      RUN(both_spellings_of_one_id_are_fine))
+      RUN(both_spellings_of_one_id_are_fine),
+      RUN(what_dashboards_and_the_earlier_clients_ask_for_is_usual))
