@@ -112,7 +112,7 @@ def test_row_29_the_services_start_before_the_cluster_has_enough_nodes(start_rig
 
 
 def test_row_29_the_stream_is_full_and_emptied_again(start_cluster):
-    rig, _ = start_cluster(STREAM_MAX_BYTES=str(8 << 20), STREAM_DEDUP_MS="1000", TRIM_INTERVAL_MS="250")
+    rig, _ = start_cluster(STREAM_MAX_BYTES=str(5 << 20), STREAM_DEDUP_MS="1000", TRIM_INTERVAL_MS="250")
     with rig.load(per_second=3000) as load:
         load.accepts()
         rig.freeze("ingest")
