@@ -301,30 +301,26 @@ static natsConnection *get_connection(const struct bus *bus)
     return connection;
 }
 
-bool bus_is_connected(const struct bus *bus)
+static enum bus_state get_state(const struct bus *bus)
 {
-    bool is_up;
+    enum bus_state state;
 
     pthread_mutex_lock(bus->lock);
-    is_up = bus_watch_is_up(bus->watch);
+    state = bus_watch_state(bus->watch);
     pthread_mutex_unlock(bus->lock);
-    return is_up;
+    return state;
 }
 
-static bool is_closed(const struct bus *bus)
+bool bus_is_connected(const struct bus *bus)
 {
-    bool is_closed;
-
-    pthread_mutex_lock(bus->lock);
-    is_closed = bus_watch_is_closed(bus->watch);
-    pthread_mutex_unlock(bus->lock);
-    return is_closed;
+    return get_state(bus) == BUS_UP;
 }
 
 /* Closed for good, or the endpoint says something else by now. */
 static bool is_wanting(const struct bus *bus)
 {
-    return atomic_load(&bus->version) != endpoint_version(bus->options.endpoint) || is_closed(bus);
+    return atomic_load(&bus->version) != endpoint_version(bus->options.endpoint) ||
+           get_state(bus) == BUS_CLOSED;
 }
 
 natsConnection *bus_connection(struct bus *bus)

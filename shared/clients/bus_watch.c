@@ -3,11 +3,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum state { STATE_UP, STATE_DOWN, STATE_CLOSED };
-
 struct bus_watch {
     _Atomic int references;
-    _Atomic int state; /* enum state */
+    _Atomic int state; /* enum bus_state */
     _Atomic uint64_t changes;
 };
 
@@ -18,7 +16,7 @@ static void release(struct bus_watch *watch)
 }
 
 /* The state first: who sees the new count sees what it counts. */
-static void change(struct bus_watch *watch, enum state state)
+static void change(struct bus_watch *watch, enum bus_state state)
 {
     atomic_store(&watch->state, (int)state);
     atomic_fetch_add(&watch->changes, 1);
@@ -27,20 +25,20 @@ static void change(struct bus_watch *watch, enum state state)
 static void on_lost(natsConnection *connection, void *closure)
 {
     (void)connection;
-    change(closure, STATE_DOWN);
+    change(closure, BUS_DOWN);
 }
 
 static void on_back(natsConnection *connection, void *closure)
 {
     (void)connection;
-    change(closure, STATE_UP);
+    change(closure, BUS_UP);
 }
 
 /* libnats calls nothing of this connection afterwards. */
 static void on_closed(natsConnection *connection, void *closure)
 {
     (void)connection;
-    change(closure, STATE_CLOSED);
+    change(closure, BUS_CLOSED);
     release(closure);
 }
 
@@ -51,7 +49,7 @@ struct bus_watch *bus_watch_new(natsOptions *options)
     if (watch == NULL)
         return NULL;
     atomic_init(&watch->references, 2);
-    atomic_init(&watch->state, STATE_UP);
+    atomic_init(&watch->state, BUS_UP);
     if (natsOptions_SetDisconnectedCB(options, on_lost, watch) != NATS_OK ||
         natsOptions_SetReconnectedCB(options, on_back, watch) != NATS_OK ||
         natsOptions_SetClosedCB(options, on_closed, watch) != NATS_OK) {
@@ -73,14 +71,9 @@ void bus_watch_drop(struct bus_watch **watch)
     *watch = NULL;
 }
 
-bool bus_watch_is_up(const struct bus_watch *watch)
+enum bus_state bus_watch_state(const struct bus_watch *watch)
 {
-    return atomic_load(&watch->state) == STATE_UP;
-}
-
-bool bus_watch_is_closed(const struct bus_watch *watch)
-{
-    return atomic_load(&watch->state) == STATE_CLOSED;
+    return (enum bus_state)atomic_load(&watch->state);
 }
 
 uint64_t bus_watch_changes(const struct bus_watch *watch)
