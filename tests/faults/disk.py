@@ -1,9 +1,14 @@
-"""A disk that is filled, and has room again."""
+"""A disk that is filled and has room again, and one that fails and works again."""
 
 import errno
 import os
+import signal
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
 
 CHUNK = 64 << 10
+ATTACH_SECONDS = 10
 
 
 def fill(disk):
@@ -19,3 +24,30 @@ def fill(disk):
                 if error.errno != errno.ENOSPC:
                     raise
     return ballast
+
+
+def thread_id(pid, name):
+    """A thread of a process by the name that it gave itself."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().strip() == name:
+            return int(task.name)
+    raise AssertionError(f"process {pid} has no thread {name}")
+
+
+@contextmanager
+def failing_io(pid, thread, calls, log):
+    """Makes system calls of one thread fail with EIO for a while, as those of a thread whose disk is dying do.
+
+    The kernel never carries the call out. Yields a function: how many calls have failed so far.
+    """
+    calls = ",".join(calls)
+    tracer = subprocess.Popen(["strace", "-p", str(thread_id(pid, thread)), "-o", log, "-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO"],
+                              stderr=subprocess.PIPE, text=True)
+    try:
+        attached = tracer.stderr.readline()
+        assert "attached" in attached, f"strace: {attached.strip()}"
+        yield lambda: Path(log).read_text().count("(INJECTED)")
+    finally:
+        tracer.send_signal(signal.SIGINT)  # detaches; the thread goes on
+        tracer.wait(ATTACH_SECONDS)
+        tracer.stderr.close()

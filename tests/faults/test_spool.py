@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from disk import fill
+from disk import failing_io, fill
 from product import wait_until
 
 PAGE = 4096
@@ -72,6 +72,43 @@ def test_row_21_the_spools_disk_is_full_while_nats_is_down(start_rig):
         load.accepts()
     load.saw_only("202", "503")
     rig.prove()
+
+
+@pytest.mark.parametrize("calls", [("fdatasync",), ("pread64", "pwrite64", "fdatasync", "fsync", "ftruncate")], ids=["sync", "all"])
+def test_row_21_the_spools_disk_fails_while_nats_is_down(start_rig, calls):
+    rig = start_rig()
+    with rig.load() as load:
+        load.accepts()
+        rig.kill("nats")
+        wait_until("the spool keeps batches", lambda: kept_by(rig, "spool") > 0)
+        with failing_io(rig.stack.process("gateway").pid, "spool", calls, rig.dir / "failing-io") as failures:
+            wait_until("the inbox keeps batches", lambda: kept_by(rig, "inbox") > 0)
+            load.flow(2)
+            load.saw_only("202")
+
+            rig.kill("postgres")  # a batch that is refused now may stand in the spool's file, written and not synced
+            wait_until("nothing can keep a batch", lambda: refused(load))
+            rig.restart("postgres")
+            wait_until("the inbox keeps batches again", lambda: taken(load), 10)
+            rig.restart("nats")  # while the spool can neither give nor take
+            load.accepts()
+            rig.kill("nats")
+            load.flow(2)
+            assert failures() > 10, "the spool was not tried again and again"
+        before = kept_by(rig, "spool")
+        wait_until("the spool keeps batches again", lambda: kept_by(rig, "spool") > before, 15)
+        rig.restart("nats")
+        rig.recovers(30)
+        load.accepts()
+    load.saw_only("202", "503")
+    rig.prove()
+
+
+def refused(load):
+    """True when nothing of what has come within the last moment was accepted."""
+    fates = load.since()
+    load.flow(0.3)
+    return set(fates()) == {"503"}
 
 
 def taken(load):
