@@ -168,8 +168,10 @@ static enum pull_event step(struct reader *reader, int64_t left_ms, struct deliv
 
 static void note_drained(struct reader *reader)
 {
+    int64_t ago_ms = clock_now_ms() - reader->pull.drained_ms;
+
     reader->pending = 0;
-    reader->drained_at_ms = clock_at_ms();
+    reader->drained_at_ms = clock_at_ms() - (ago_ms > 0 ? ago_ms : 0);
 }
 
 /* Returns what ended the collecting; PULL_MESSAGE: the fetch is full or at a jump. */

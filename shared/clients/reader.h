@@ -62,6 +62,6 @@ MUST_CHECK bool reader_fetch(struct reader *reader, int wait_ms, int linger_ms,
 uint64_t reader_gap(const struct reader *reader);
 /* Messages on the stream behind the last one fetched, as the server said last. */
 uint64_t reader_pending(const struct reader *reader);
-/* Unix ms of the moment when the server said last that nothing is behind the last one fetched; 0:
- * it has not said so. A server that is silent says nothing. */
+/* Unix ms of the last moment at which, by the server's word, nothing was behind the last one
+ * fetched, however late that word was read; 0: it has not said so. A silent server says nothing. */
 int64_t reader_drained_at_ms(const struct reader *reader);

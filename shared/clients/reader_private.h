@@ -14,20 +14,23 @@
 #include "clients/bus.h"
 #include "clients/reader.h"
 
-enum { CONSUMER_NAME_SIZE = 48, INBOX_SIZE = 96 };
+/* PULLS_TIMED: pull requests whose end is remembered; about two wait at a time. */
+enum { CONSUMER_NAME_SIZE = 48, INBOX_SIZE = 96, PULLS_TIMED = 4 };
 
 /* A consumer on the broker and what was asked of it. */
 struct pull {
     natsSubscription *inbox; /* NULL: no consumer */
     char consumer[CONSUMER_NAME_SIZE];
-    char reply[INBOX_SIZE];  /* the inbox without its last token */
-    uint64_t epoch;          /* of the bus when the consumer was made */
-    uint64_t consumer_seq;   /* of the last delivery */
-    uint64_t token;          /* of the last pull request */
-    uint64_t credit;         /* messages asked for that have not come */
-    int64_t silent_after_ms; /* by then the last pull request has been answered, or never */
-    size_t bytes_max;        /* of one pull request; grows when a message does not fit */
-    int create_ms;           /* what the next try to make a consumer waits; 0: as the first */
+    char reply[INBOX_SIZE];       /* the inbox without its last token */
+    uint64_t epoch;               /* of the bus when the consumer was made */
+    uint64_t consumer_seq;        /* of the last delivery */
+    uint64_t token;               /* of the last pull request */
+    uint64_t credit;              /* messages asked for that have not come */
+    int64_t silent_after_ms;      /* by then the last pull request has been answered, or never */
+    int64_t ends_ms[PULLS_TIMED]; /* by token: before that no request ends for want of messages */
+    int64_t drained_ms; /* of PULL_DRAINED: the server had nothing more then, on clock_now_ms */
+    size_t bytes_max;   /* of one pull request; grows when a message does not fit */
+    int create_ms;      /* what the next try to make a consumer waits; 0: as the first */
 };
 
 /* A delivery whose place in the order has been checked. */

@@ -141,10 +141,12 @@ bool pull_ask(struct pull *pull, struct bus *bus, const struct reader_options *o
     char subject[SUBJECT_MAX];
     char reply[INBOX_SIZE + 24];
     char body[BODY_MAX];
-    int64_t payload_max = natsConnection_GetMaxPayload(bus_connection(bus)) + MESSAGE_OVERHEAD;
+    int64_t payload_max;
+    int64_t ends_ms;
 
     if (pull->credit > options->messages_max / 2)
         return true;
+    payload_max = natsConnection_GetMaxPayload(bus_connection(bus)) + MESSAGE_OVERHEAD;
     if (pull->bytes_max < options->bytes_max)
         pull->bytes_max = options->bytes_max;
     if ((int64_t)pull->bytes_max < payload_max)
@@ -154,10 +156,12 @@ bool pull_ask(struct pull *pull, struct bus *bus, const struct reader_options *o
     snprintf(reply, sizeof(reply), "%s.%" PRIu64, pull->reply, ++pull->token);
     snprintf(body, sizeof(body), "{\"batch\":%zu,\"max_bytes\":%zu,\"expires\":%" PRId64 "}",
              options->messages_max, pull->bytes_max, PULL_EXPIRES_MS * NS_PER_MS);
+    ends_ms = clock_now_ms() + PULL_EXPIRES_MS; /* before the server starts to count */
     if (natsConnection_PublishRequestString(bus_connection(bus), subject, reply, body) != NATS_OK)
         return false;
     pull->credit += options->messages_max;
-    pull->silent_after_ms = clock_now_ms() + PULL_EXPIRES_MS + options->request_ms;
+    pull->silent_after_ms = ends_ms + options->request_ms;
+    pull->ends_ms[pull->token % PULLS_TIMED] = ends_ms;
     return true;
 }
 
@@ -183,6 +187,21 @@ static enum pull_event accept(struct pull *pull, natsMsg **message, struct deliv
 }
 
 /*
+ * The request that this status ends was open until ends_ms at least, and unused. The status itself
+ * may have waited here unread while messages came that no request was open for.
+ */
+static bool note_drained(struct pull *pull, natsMsg *status)
+{
+    const char *dot = strrchr(natsMsg_GetSubject(status), '.');
+    uint64_t token = dot == NULL ? 0 : strtoull(dot + 1, NULL, 10);
+
+    if (token == 0 || token > pull->token || pull->token - token >= PULLS_TIMED)
+        return false;
+    pull->drained_ms = pull->ends_ms[token % PULLS_TIMED];
+    return true;
+}
+
+/*
  * A pull request that ends says how much of it is left: expired (408), or the next message does
  * not fit into its bytes (409). Without that number the status is about the consumer itself:
  * deleted, or moved to another server.
@@ -205,7 +224,9 @@ static enum pull_event settle(struct pull *pull, const struct reader_options *op
             return PULL_LOST;
         pull->bytes_max *= 2;
     }
-    return strcmp(text, STATUS_TIMEOUT) == 0 && left > 0 ? PULL_DRAINED : PULL_STATUS;
+    if (strcmp(text, STATUS_TIMEOUT) == 0 && left > 0 && note_drained(pull, message))
+        return PULL_DRAINED;
+    return PULL_STATUS;
 }
 
 enum pull_event pull_next(struct pull *pull, const struct reader_options *options, int64_t wait_ms,
