@@ -242,7 +242,7 @@ void answers_serve(struct answers *answers, h2o_req_t *req, const struct query_s
     }
     zone = zones_find(query->options.zones, spec->zone, strlen(spec->zone), &err);
     if (zone == NULL) {
-        respond_fault(req, FAULT_INVALID_PARAMETER, "timezone", "there is no such time zone");
+        respond_fault(req, FAULT_INVALID_PARAMETER, "timezone", "is not known here");
         return;
     }
     if (answer == NULL)

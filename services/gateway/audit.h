@@ -90,7 +90,8 @@ struct audit {
     struct audit_finding *findings;
     size_t finding_count;
     size_t lanes;
-    bool is_complete; /* false: there was more than the limits let see */
+    int64_t stored_until_ms; /* all that was published by then has been looked at; 0: not known */
+    bool is_complete;        /* false: there was more than the limits let see */
 };
 
 /* False: no memory. */

@@ -148,6 +148,10 @@ static void render(struct text *text, const struct audit *audit)
 {
     add_instant(text, "{\"from\":", audit->from_ms);
     add_instant(text, ",\"to\":", audit->to_ms);
+    if (audit->stored_until_ms == 0)
+        text_add_str(text, ",\"stored_until\":null");
+    else
+        add_instant(text, ",\"stored_until\":", audit->stored_until_ms);
     add_bool(text, ",\"balanced\":", audit_is_balanced(audit));
     add_bool(text, ",\"complete\":", audit->is_complete);
     text_addf(text, ",\"lanes\":%zu,\"totals\":{", audit->lanes);

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "event/event_id.h"
+#include "fresh_sql.h"
 #include "query_pool.h"
 
 #include <inttypes.h>
@@ -118,6 +119,7 @@ struct reading {
     int64_t kept_from_ms;
 };
 
+static bool read_stored_until(struct reading *self, struct error *err);
 static bool read_sums(struct reading *self, struct error *err);
 static bool read_unpromised(struct reading *self, struct error *err);
 static bool read_lanes(struct reading *self, struct error *err);
@@ -151,11 +153,22 @@ bool audit_sql_read(struct pg *pg, int64_t deadline_ms, struct audit *audit, str
     if (!query_has_time(pg, deadline_ms, err) ||
         !pg_begin(pg, "ISOLATION LEVEL REPEATABLE READ READ ONLY", err))
         return false;
-    is_done = read_sums(&self, err) && read_unpromised(&self, err) && read_lanes(&self, err);
+    is_done = read_stored_until(&self, err) && read_sums(&self, err) &&
+              read_unpromised(&self, err) && read_lanes(&self, err);
     pg_set_query_ms(pg, ROLLBACK_MS);
     pg_rollback(pg); /* nothing was written */
     audit_close(audit);
     return is_done || error_wrap(err, "audit");
+}
+
+static bool read_stored_until(struct reading *self, struct error *err)
+{
+    AUTO(pg_result_clear) PGresult *rows = NULL;
+
+    if (!ask(self, SQL_FRESH_MS, NULL, 0, &rows, err))
+        return false;
+    self->audit->stored_until_ms = number(rows, 0, 0);
+    return true;
 }
 
 static bool read_sums(struct reading *self, struct error *err)

@@ -233,7 +233,7 @@ void boards_serve(struct boards *boards, h2o_req_t *req, const struct query_spec
     struct board *board = NULL;
 
     if (zone == NULL) {
-        respond_fault(req, FAULT_INVALID_PARAMETER, "timezone", "there is no such time zone");
+        respond_fault(req, FAULT_INVALID_PARAMETER, "timezone", "is not known here");
         return;
     }
     board = find(boards, req, spec);

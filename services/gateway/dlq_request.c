@@ -49,9 +49,9 @@ static void take_members(const json_t *root, struct dlq_request *out, struct fau
     const json_t *again = json_object_get(root, "again");
 
     if (ids == NULL && code == NULL)
-        fault_add(faults, FAULT_MISSING_FIELD, "ids", "give ids, or a code");
+        fault_add(faults, FAULT_MISSING_FIELD, "ids", "must be given, or a code");
     else if (ids != NULL && code != NULL)
-        fault_add(faults, FAULT_CONFLICTING_FIELDS, "ids", "ids and code exclude each other");
+        fault_add(faults, FAULT_CONFLICTING_FIELDS, "ids", "cannot stand beside code");
     else if (ids != NULL)
         take_ids(ids, out, faults);
     else

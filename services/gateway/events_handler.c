@@ -21,10 +21,11 @@
 #include "metrics.h"
 #include "socket_hold.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
-    ANSWER_MAX_BYTES = 256 << 10, /* EVENTS_MAX results have some 110 bytes each */
+    ANSWER_MAX_BYTES = 256 << 10, /* EVENTS_MAX results have some 150 bytes each */
     ID_TEXT_SIZE = 37,
 };
 
@@ -34,8 +35,9 @@ struct bulk_event {
     struct ticket ticket;
     struct bulk *bulk;
     bool is_accepted;
-    enum fault_code code;  /* when it is not */
-    char id[ID_TEXT_SIZE]; /* "": it has none that could be read */
+    enum fault_code code;                              /* when it is not */
+    char field[sizeof(((struct fault *)NULL)->field)]; /* that code is of; "": of none */
+    char id[ID_TEXT_SIZE];                             /* "": it has none that could be read */
 };
 
 struct bulk {
@@ -116,12 +118,15 @@ static void on_event(void *ctx, size_t index, const struct decoded *decoded,
     *event = (struct bulk_event){.ticket = {.on_settled = on_settled}, .bulk = bulk};
     if (decoded == NULL) {
         event->code = faults->rows[0].code;
+        memcpy(event->field, faults->rows[0].field, sizeof(event->field));
         return;
     }
     memcpy(event->id, decoded->client_id, sizeof(event->id));
     recorded = decoded->event;
-    if (!intake_admit(bulk->req, &recorded, &event->code))
+    if (!intake_admit(bulk->req, &recorded, &event->code)) {
+        (void)snprintf(event->field, sizeof(event->field), "ad_id");
         return;
+    }
     if (!id_set_add(bulk->ids, &recorded))
         event->code = FAULT_ID_REUSE;
     else if (bulk->is_recorded)
@@ -177,6 +182,9 @@ static int status_of(const struct bulk *bulk)
 
 static void write_result(struct text *out, size_t index, const struct bulk_event *event)
 {
+    bool is_known = event->field[0] != '\0';
+    const char *quote = is_known ? "\"" : "";
+
     text_addf(out, "%s{\"index\":%zu,\"event_id\":", index == 0 ? "" : ",", index);
     if (event->id[0] == '\0')
         text_add_str(out, "null");
@@ -185,7 +193,8 @@ static void write_result(struct text *out, size_t index, const struct bulk_event
     if (event->is_accepted)
         text_add_str(out, ",\"status\":\"accepted\",\"code\":null}");
     else
-        text_addf(out, ",\"status\":\"rejected\",\"code\":\"%s\"}", fault_text(event->code));
+        text_addf(out, ",\"status\":\"rejected\",\"code\":\"%s\",\"field\":%s%s%s}",
+                  fault_text(event->code), quote, is_known ? event->field : "null", quote);
 }
 
 /* Counts what was rejected; what was accepted the batcher has counted. */

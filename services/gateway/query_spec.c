@@ -27,7 +27,7 @@ static void parse_ad(const struct query_string *query, struct query_spec *out,
     if (id == NULL)
         return;
     if (snake != NULL && camel != NULL && strcmp(snake, camel) != 0) {
-        fault_add(faults, FAULT_CONFLICTING_PARAMETERS, "ad_id", "ad_id and adId disagree");
+        fault_add(faults, FAULT_CONFLICTING_PARAMETERS, "ad_id", "differs from adId");
         return;
     }
     if (!event_ad_id_is_valid(id, strlen(id))) {
@@ -46,8 +46,7 @@ static void parse_frame(const struct query_string *query, struct query_spec *out
     int64_t minutes = 0;
 
     if (name != NULL && query_string_find(query, "minutes") != NULL) {
-        fault_add(faults, FAULT_CONFLICTING_PARAMETERS, "minutes",
-                  "timeframe and minutes exclude each other");
+        fault_add(faults, FAULT_CONFLICTING_PARAMETERS, "minutes", "cannot stand beside timeframe");
         return;
     }
     if (!query_string_int(query, "minutes", 1, SPEC_MINUTES_MAX, &minutes, faults))

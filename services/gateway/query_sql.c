@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "catalogue.h"
+#include "fresh_sql.h"
 #include "query_fold.h"
 
 #include <inttypes.h>
@@ -55,11 +56,7 @@ struct statement {
     " AND NOT EXISTS (SELECT FROM ad_day_visitors d"                                               \
     " WHERE d.ad_id = e.ad_id AND d.day = (e.received_at AT TIME ZONE 'UTC')::date)"
 
-/* A partition that does not say makes all of it unknown. */
-#define FRESH_SQL                                                                                  \
-    "SELECT CASE WHEN bool_and(fresh_at IS NOT NULL)"                                              \
-    " THEN (extract(epoch FROM min(fresh_at)) * 1000)::bigint ELSE 0 END"                          \
-    " FROM positions WHERE $1::text IS NULL OR partition = $1::text::integer"
+#define FRESH_SQL SQL_FRESH_MS " WHERE $1::text IS NULL OR partition = $1::text::integer"
 
 #define WHERE_ONE " WHERE ad_id = $1::text"
 #define WHERE_ALL " WHERE $1::text IS NULL"

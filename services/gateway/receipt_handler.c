@@ -13,6 +13,7 @@
 #include "event/buckets.h"
 #include "event/codec.h"
 #include "event/event_id.h"
+#include "fresh_sql.h"
 #include "gateway.h"
 #include "http/query_string.h"
 #include "http/request.h"
@@ -25,6 +26,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TAIL_MAX = 16 * 1024, NUMBER_SIZE = 24 };
@@ -50,7 +52,6 @@ struct receipt {
 #define DEAD_AT     SQL_INSTANT("dead_at")
 #define REPLAYED_AT SQL_INSTANT("replayed_at")
 #define KEPT_AT     SQL_INSTANT("kept_at")
-#define FRESH_AT    SQL_INSTANT("min(fresh_at)")
 
 static const char event_sql[] = "SELECT seq, ad_id, type, reason, " EVENT_AT ", " RECEIVED_AT
                                 " FROM events WHERE event_id = $1::text::uuid";
@@ -64,8 +65,6 @@ static const char letter_sql[] =
 static const char inbox_sql[] =
     "SELECT payload, " KEPT_AT ", gateway_id, thread, partition, batch_no"
     " FROM inbox WHERE position(uuid_send($1::text::uuid) IN payload) > 0 ORDER BY kept_at LIMIT 1";
-static const char fresh_sql[] =
-    "SELECT " FRESH_AT " FROM positions HAVING bool_and(fresh_at IS NOT NULL)";
 
 static const struct row_field event_fields[] = {{"ad_id", ROW_TEXT},       {"type", ROW_TYPE},
                                                 {"reason", ROW_REASON},    {"event_at", ROW_TEXT},
@@ -106,7 +105,7 @@ static bool resolve_id(h2o_req_t *req, uint8_t id[EVENT_ID_SIZE], struct faults 
         return true;
     if (query_string_find(&query, "timestamp") == NULL) {
         fault_add(faults, FAULT_INVALID_PARAMETER, "timestamp",
-                  "this id carries no time: give the timestamp that was sent with it");
+                  "must be given as it was sent: this id carries no time");
         return false;
     }
     event_id_from_foreign(id, at_ms, id);
@@ -271,16 +270,20 @@ static bool read_inbox(struct receipt *self, struct pg *pg, struct error *err)
 static bool tell_unknown(struct receipt *self, struct pg *pg, struct error *err)
 {
     AUTO(pg_result_clear) PGresult *rows = NULL;
+    char until[TIME_TEXT_SIZE];
+    int64_t fresh_ms;
 
-    if (!inquiry_query(&self->inquiry, pg, fresh_sql, NULL, 0, &rows, err))
+    if (!inquiry_query(&self->inquiry, pg, SQL_FRESH_MS, NULL, 0, &rows, err))
         return false;
-    if (PQntuples(rows) == 0)
+    fresh_ms = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+    time_text_format(fresh_ms, until);
+    if (fresh_ms == 0)
         inquiry_fault(&self->inquiry, FAULT_UNKNOWN_EVENT, "event_id",
                       "not stored; one that was accepted may still be on its way");
     else
         inquiry_fault(&self->inquiry, FAULT_UNKNOWN_EVENT, "event_id",
                       "not stored until %s; a later one, or one that a spool keeps, may still come",
-                      PQgetvalue(rows, 0, 0));
+                      until);
     return true;
 }
 

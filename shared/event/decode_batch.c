@@ -99,6 +99,17 @@ static bool refuse(struct faults *faults, enum fault_code code, const char *deta
     return false;
 }
 
+/* faults holds what is wrong with its JSON. */
+static bool refuse_element(struct faults *faults, size_t index)
+{
+    char why[sizeof(faults->rows[0].detail)];
+
+    memcpy(why, faults->rows[0].detail, sizeof(why));
+    faults->count = 0;
+    fault_add(faults, FAULT_INVALID_JSON, "", "element %zu: %s", index, why);
+    return false;
+}
+
 /* An element over its limit is not looked into: it is one faulty element. */
 static bool is_element(struct decoder *decoder, const struct slice *slice, struct faults *faults)
 {
@@ -126,17 +137,18 @@ static bool check_array(struct decoder *decoder, struct cursor cursor, size_t ev
     size_t count = 0;
 
     if (cursor.at == cursor.end || *cursor.at != '[')
-        return refuse(faults, FAULT_INVALID_JSON, "An array is expected.");
+        return refuse(faults, FAULT_INVALID_JSON,
+                      "an array is expected, or NDJSON of its own type");
     while (next_element(&cursor, &slice, &broken)) {
         if (++count > events_max)
-            return refuse(faults, FAULT_TOO_MANY_EVENTS, "The batch has too many events.");
+            return refuse(faults, FAULT_TOO_MANY_EVENTS, "the batch has too many events");
         if (!is_element(decoder, &slice, faults))
-            return refuse(faults, FAULT_INVALID_JSON, "An element is not valid JSON.");
+            return refuse_element(faults, count - 1);
     }
     if (broken || !is_closed(cursor))
-        return refuse(faults, FAULT_INVALID_JSON, "The array does not end as it should.");
+        return refuse(faults, FAULT_INVALID_JSON, "the array does not end as it should");
     if (count == 0)
-        return refuse(faults, FAULT_NO_EVENTS, "The batch has no events.");
+        return refuse(faults, FAULT_NO_EVENTS, "the batch has no events");
     return true;
 }
 
@@ -148,9 +160,9 @@ static bool check_lines(struct cursor cursor, size_t events_max, struct faults *
 
     while (next_line(&cursor, &slice, &broken)) {
         if (++count > events_max)
-            return refuse(faults, FAULT_TOO_MANY_EVENTS, "The batch has too many events.");
+            return refuse(faults, FAULT_TOO_MANY_EVENTS, "the batch has too many events");
     }
-    return count > 0 || refuse(faults, FAULT_NO_EVENTS, "The batch has no events.");
+    return count > 0 || refuse(faults, FAULT_NO_EVENTS, "the batch has no events");
 }
 
 /* ---- the batch ---- */

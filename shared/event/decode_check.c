@@ -35,7 +35,7 @@ typedef bool (*same_fn)(const union parsed *left, const union parsed *right);
 
 static bool wrong_type(struct faults *faults, enum field_id field, const char *wanted)
 {
-    fault_add(faults, FAULT_INVALID_TYPE, field_name(field), "It must be %s.", wanted);
+    fault_add(faults, FAULT_INVALID_TYPE, field_name(field), "must be %s", wanted);
     return false;
 }
 
@@ -53,7 +53,7 @@ static bool parse_ad_id(const struct value *value, union parsed *out, struct fau
     }
     if (!event_ad_id_is_valid(text, size)) {
         fault_add(faults, FAULT_INVALID_AD_ID, field_name(FIELD_AD_ID),
-                  "It must be 1 to %d characters of A-Z, a-z, 0-9, _ and -.", EVENT_AD_ID_MAX);
+                  "must be 1 to %d characters of A-Z, a-z, 0-9, _ and -", EVENT_AD_ID_MAX);
         return false;
     }
     memcpy(out->ad_id.text, text, size);
@@ -74,7 +74,7 @@ static bool parse_type(const struct value *value, union parsed *out, struct faul
     out->type = event_type_find(value->text, value->size);
     if (out->type == EVENT_UNSPECIFIED) {
         fault_add(faults, FAULT_INVALID_EVENT_TYPE, field_name(FIELD_TYPE),
-                  "It must be click, impression or a video event such as complete.");
+                  "must be click, impression or a video event such as complete");
         return false;
     }
     return true;
@@ -86,12 +86,12 @@ static bool parse_timestamp(const struct value *value, union parsed *out, struct
         return wrong_type(faults, FIELD_TIMESTAMP, "a string");
     if (!time_text_parse(value->text, value->size, &out->at_ms)) {
         fault_add(faults, FAULT_INVALID_TIMESTAMP, field_name(FIELD_TIMESTAMP),
-                  "It must be an RFC 3339 time with its offset, such as 2026-01-02T03:04:05.678Z.");
+                  "must be an RFC 3339 time with its offset, such as 2026-01-02T03:04:05.678Z");
         return false;
     }
     if (out->at_ms < 0 || out->at_ms > EVENT_AT_MS_MAX) {
         fault_add(faults, FAULT_INVALID_TIMESTAMP, field_name(FIELD_TIMESTAMP),
-                  "It must lie in the years 1970 to 9999.");
+                  "must lie in the years 1970 to 9999");
         return false;
     }
     return true;
@@ -103,7 +103,7 @@ static bool parse_ip(const struct value *value, union parsed *out, struct faults
         return wrong_type(faults, FIELD_IP, "a string");
     if (!ip_parse(value->text, value->size, &out->ip)) {
         fault_add(faults, FAULT_INVALID_IP, field_name(FIELD_IP),
-                  "It must be an IPv4 or IPv6 address without prefix, port or zone.");
+                  "must be an IPv4 or IPv6 address without prefix, port or zone");
         return false;
     }
     return true;
@@ -122,7 +122,7 @@ static bool parse_playback_time(const struct value *value, union parsed *out, st
     out->playback_s = value->real;
     if (!(out->playback_s >= 0 && out->playback_s <= EVENT_PLAYBACK_MAX_S)) {
         fault_add(faults, FAULT_INVALID_PLAYBACK_TIME, field_name(FIELD_PLAYBACK_TIME),
-                  "It must be 0 to %d seconds.", EVENT_PLAYBACK_MAX_S);
+                  "must be 0 to %d seconds", EVENT_PLAYBACK_MAX_S);
         return false;
     }
     return true;
@@ -139,7 +139,7 @@ static bool parse_event_id(const struct value *value, union parsed *out, struct 
         return wrong_type(faults, FIELD_EVENT_ID, "a string");
     if (!event_id_parse(value->text, value->size, out->id.bytes)) {
         fault_add(faults, FAULT_INVALID_EVENT_ID, field_name(FIELD_EVENT_ID),
-                  "It must be a UUID such as 0190163d-8694-739b-aea5-966c26f8ad91.");
+                  "must be a UUID such as 0190163d-8694-739b-aea5-966c26f8ad91");
         return false;
     }
     memcpy(out->id.text, value->text, value->size);
@@ -192,7 +192,7 @@ static enum field_state read_field(const struct fields *fields, enum field_id fi
         if (!rules[field].parse(&fields->values[i], into, faults))
             return STATE_BAD;
         if (into == &other && !rules[field].same(out, &other))
-            return disagree(faults, field, "Two spellings of the field have different values.");
+            return disagree(faults, field, "is given twice, with different values");
         state = STATE_GOOD;
     }
     return state;
@@ -210,7 +210,7 @@ static void take_ad_id(const struct fields *fields, struct event *event, struct 
         event->ad_id_size = value.ad_id.size;
         return;
     case STATE_ABSENT:
-        fault_add(faults, FAULT_MISSING_FIELD, field_name(FIELD_AD_ID), "It must be given.");
+        fault_add(faults, FAULT_MISSING_FIELD, field_name(FIELD_AD_ID), "must be given");
         return;
     case STATE_BAD:
         return;
@@ -232,7 +232,7 @@ static void take_type(const struct fields *fields, const struct decode_context *
         event->type = value.type;
         return;
     case STATE_ABSENT:
-        fault_add(faults, FAULT_MISSING_FIELD, field_name(FIELD_TYPE), "It must be given.");
+        fault_add(faults, FAULT_MISSING_FIELD, field_name(FIELD_TYPE), "must be given");
         return;
     case STATE_BAD:
         return;
@@ -304,8 +304,7 @@ static enum field_state take_idempotency_key(const struct decode_context *contex
     if (state == STATE_ABSENT)
         *id = parsed;
     else if (!same_event_id(id, &parsed))
-        return disagree(faults, FIELD_EVENT_ID,
-                        "The Idempotency-Key and the event_id have different values.");
+        return disagree(faults, FIELD_EVENT_ID, "differs from the Idempotency-Key");
     return STATE_GOOD;
 }
 
@@ -323,18 +322,18 @@ static void file_id(const union parsed *id, enum field_state timestamp, struct e
 
     if (version == 7 || version == 8) {
         if (!is_near(event_id_at_ms(id->id.bytes), event->received_at_ms))
-            bad_id(faults, "The time it carries is over 24 hours behind or 5 minutes ahead.");
+            bad_id(faults, "carries a time over 24 hours behind or 5 minutes ahead");
         memcpy(event->id, id->id.bytes, EVENT_ID_SIZE);
         return;
     }
     if (timestamp == STATE_BAD)
         return; /* told already */
     if (timestamp == STATE_ABSENT) {
-        bad_id(faults, "A UUID of another version than 7 or 8 needs a timestamp beside it.");
+        bad_id(faults, "needs a timestamp beside it: only versions 7 and 8 carry a time");
         return;
     }
     if ((event->flags & EVENT_CLOCK_SKEW) != 0) {
-        bad_id(faults, "Its timestamp is over 24 hours behind or 5 minutes ahead.");
+        bad_id(faults, "has a timestamp over 24 hours behind or 5 minutes ahead");
         return;
     }
     event_id_from_foreign(id->id.bytes, event->event_at_ms, event->id);

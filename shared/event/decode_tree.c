@@ -94,11 +94,11 @@ static bool fail(struct faults *faults, const json_error_t *error)
     enum json_error_code code = json_error_code(error);
 
     if (code == json_error_out_of_memory)
-        fault_add(faults, FAULT_TOO_LARGE, "", "The event takes too much memory.");
+        fault_add(faults, FAULT_TOO_LARGE, "", "the event takes too much memory");
     else if (error->line < 1) /* a request without a body has no text at all */
-        fault_add(faults, FAULT_INVALID_JSON, "", "The body is empty.");
+        fault_add(faults, FAULT_INVALID_JSON, "", "the body is empty");
     else
-        fault_add(faults, FAULT_INVALID_JSON, "", "Line %d, column %d: %s.", error->line,
+        fault_add(faults, FAULT_INVALID_JSON, "", "line %d, column %d: %s", error->line,
                   error->column, explain(code));
     return false;
 }
@@ -123,11 +123,11 @@ static bool is_within_limits(const char *text, size_t size_bytes, int depth_max,
                              struct faults *faults)
 {
     if (size_bytes > DECODE_EVENT_MAX) {
-        fault_add(faults, FAULT_TOO_LARGE, "", "An event may have %d bytes.", DECODE_EVENT_MAX);
+        fault_add(faults, FAULT_TOO_LARGE, "", "an event may have %d bytes", DECODE_EVENT_MAX);
         return false;
     }
     if (decode_depth(text, size_bytes) > depth_max) {
-        fault_add(faults, FAULT_INVALID_JSON, "", "It is nested deeper than %d levels.",
+        fault_add(faults, FAULT_INVALID_JSON, "", "it is nested deeper than %d levels",
                   DECODE_DEPTH_MAX);
         return false;
     }
@@ -173,7 +173,7 @@ bool tree_parse_fields(struct tree_parser *parser, const char *text, size_t size
     if (root == NULL)
         return false;
     if (!json_is_object(root)) {
-        fault_add(faults, FAULT_INVALID_JSON, "", "An object is expected.");
+        fault_add(faults, FAULT_INVALID_JSON, "", "an object is expected");
         return false;
     }
     out->present = 0;

@@ -22,12 +22,13 @@ enum fault_code {
 
 const char *fault_text(enum fault_code code);  /* "invalid_json" */
 int fault_status(enum fault_code code);        /* 400 */
-const char *fault_title(enum fault_code code); /* "The body is not valid JSON" */
+const char *fault_title(enum fault_code code); /* "The body is not the JSON expected here" */
 
 struct fault {
     enum fault_code code;
-    char field[24];   /* canonical name, or "" for the whole body */
-    char detail[120]; /* one sentence for a person */
+    char field[24]; /* canonical name, or "" for the whole body */
+    char
+        detail[120]; /* for a person; of a field: what stands behind its name, "must be a number" */
 };
 
 struct faults {

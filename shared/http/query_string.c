@@ -123,15 +123,15 @@ static bool take(struct query_string *self, size_t *used, struct piece name, str
     if (known == NULL)
         return true;
     if (self->values[index] != NULL) {
-        fault_add(faults, FAULT_INVALID_PARAMETER, known, "%s is given twice", known);
+        fault_add(faults, FAULT_INVALID_PARAMETER, known, "is given twice");
         return false;
     }
     if (value.size + 1 > sizeof(self->storage) - *used) {
-        fault_add(faults, FAULT_INVALID_PARAMETER, known, "%s is too long", known);
+        fault_add(faults, FAULT_INVALID_PARAMETER, known, "is too long");
         return false;
     }
     if (!store(self, index, used, value)) {
-        fault_add(faults, FAULT_INVALID_PARAMETER, known, "%s is not well percent-encoded", known);
+        fault_add(faults, FAULT_INVALID_PARAMETER, known, "is not well percent-encoded");
         return false;
     }
     return true;
@@ -170,9 +170,8 @@ bool query_string_int(const struct query_string *self, const char *name, int64_t
     if (text == NULL)
         return true;
     if (!parse_int(text, &value) || value < min || value > max) {
-        fault_add(faults, FAULT_INVALID_PARAMETER, name,
-                  "%s must be a whole number from %lld to %lld", name, (long long)min,
-                  (long long)max);
+        fault_add(faults, FAULT_INVALID_PARAMETER, name, "must be a whole number from %lld to %lld",
+                  (long long)min, (long long)max);
         return false;
     }
     *out_value = value;
@@ -189,7 +188,7 @@ bool query_string_instant(const struct query_string *self, const char *name, int
         return true;
     if (!time_text_parse(text, strlen(text), &at_ms) || at_ms < 0 || at_ms > EVENT_AT_MS_MAX) {
         fault_add(faults, FAULT_INVALID_PARAMETER, name,
-                  "%s must be an RFC 3339 instant with its offset", name);
+                  "must be an RFC 3339 instant with its offset (in an address, + is %%2B)");
         return false;
     }
     *out_at_ms = at_ms;

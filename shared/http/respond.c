@@ -211,17 +211,21 @@ static void add_errors(struct text *out, const struct faults *faults)
 static void write_problem(h2o_req_t *req, const struct faults *faults, struct text *out)
 {
     const struct fault *first = &faults->rows[0];
+    char detail[sizeof(first->field) + sizeof(first->detail)];
     const h2o_iovec_t id = request_of(req)->id;
 
+    /* The earlier clients read no more than this of it: it must say which field is meant. */
+    (void)snprintf(detail, sizeof(detail), "%s%s%s", first->field,
+                   first->field[0] == '\0' ? "" : ": ", first->detail);
     text_addf(out, "{\"type\":\"/problems/%s\"", fault_text(first->code));
     add_member(out, "title", fault_title(first->code));
     text_addf(out, ",\"status\":%d", fault_status(first->code));
-    add_member(out, "detail", first->detail);
+    add_member(out, "detail", detail);
     add_instance(out, req);
     add_member(out, "code", fault_text(first->code));
     text_add_str(out, ",\"request_id\":");
     text_add_json_string(out, id.base, id.len);
     add_errors(out, faults);
-    add_member(out, "error", first->detail);
+    add_member(out, "error", detail);
     text_add_str(out, "}");
 }

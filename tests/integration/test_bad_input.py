@@ -251,7 +251,7 @@ def assert_problem(answer, status, code, path=None, field=None):
     assert all(set(each) == {"field", "code", "detail"} and all(each.values()) for each in problem["errors"]), problem["errors"]
     assert [each["field"] for each in problem["errors"]] == ([] if field is None else [field]), problem["errors"]
     if field is not None:
-        assert problem["errors"][0]["code"] == code
+        assert problem["errors"][0]["code"] == code and problem["error"].startswith(f"{field}: ")
 
 
 def event(field=None, value=None, **others):
@@ -357,6 +357,9 @@ def test_one_event_too_many_is_422(product, route, headers):
     refuse(product, 422, "too_many_events", "POST", route.path, b"\n".join(events) if headers is NDJSON else b"[" + b",".join(events) + b"]", headers)
 
 
+FIELD_OF = {"invalid_json": None, "unknown_ad": "ad_id", **{f"invalid_{name}": name for name in ("ad_id", "timestamp", "ip", "playback_time", "event_id")}}
+
+
 def batch(elements, headers):
     return b"\n".join(elements) if headers is NDJSON else b"[" + b",".join(elements) + b"]"
 
@@ -373,6 +376,8 @@ def assert_each_pays_for_itself(product, route, elements, codes, headers):
     assert [row["index"] for row in body["results"]] == list(range(len(expected)))
     assert [row["code"] for row in body["results"]] == expected
     assert [row["status"] for row in body["results"]] == ["accepted" if code is None else "rejected" for code in expected]
+    for row in (row for row in body["results"] if row["code"] in FIELD_OF):
+        assert row["field"] == FIELD_OF[row["code"]], row
     assert (body["accepted"], body["rejected"]) == (expected.count(None), len(expected) - expected.count(None))
     assert all(uuid.UUID(row["event_id"]) for row in body["results"] if row["code"] is None)
     took = 0 if route.path.endswith("validate") else expected.count(None)

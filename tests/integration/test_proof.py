@@ -104,6 +104,15 @@ def test_a_receipt_says_what_is_not_counted_and_what_nobody_knows(start_product)
     product.restart("analytics")
     receipt_of(product, event_id, "counted")
 
+    assert product.stack.process("ingest").stop()
+    stopped_at = datetime.datetime.now(datetime.timezone.utc)
+    waiting = click(product)
+    assert problem(receipt(product, waiting)) == (404, "unknown_event")
+    assert datetime.datetime.fromisoformat(audit(product)["stored_until"].replace("Z", "+00:00")) < stopped_at
+    product.restart("ingest")
+    receipt_of(product, waiting, "counted")
+    wait_until("the audit has seen it", lambda: audit(product)["stored_until"] > receipt(product, waiting).json()["received_at"])
+
     product.stack.process("redis").kill()
     later = click(product)
     assert receipt_of(product, later, "stored")["counted"] is None

@@ -13,7 +13,7 @@ static void handle_invalid(h2o_req_t *req, const struct route_match *match)
     struct faults faults = {0};
 
     (void)match;
-    fault_add(&faults, FAULT_MISSING_FIELD, "ad_id", "ad_id must be set");
+    fault_add(&faults, FAULT_MISSING_FIELD, "ad_id", "must be set");
     fault_add(&faults, FAULT_INVALID_IP, "ip", "\"%s\" is no address", "x\ny");
     respond_faults(req, &faults, 7);
 }
@@ -71,11 +71,11 @@ TEST(shows_every_fault_in_a_problem)
     assert_null(answer_header(&answer, "Retry-After"));
     assert_string_equal(
         "{\"type\":\"/problems/missing_field\",\"title\":\"A field is missing\","
-        "\"status\":422,\"detail\":\"ad_id must be set\",\"instance\":\"/invalid\","
+        "\"status\":422,\"detail\":\"ad_id: must be set\",\"instance\":\"/invalid\","
         "\"code\":\"missing_field\",\"request_id\":\"my-id_1.0\",\"errors\":["
-        "{\"field\":\"ad_id\",\"code\":\"missing_field\",\"detail\":\"ad_id must be "
+        "{\"field\":\"ad_id\",\"code\":\"missing_field\",\"detail\":\"must be "
         "set\"},{\"field\":\"ip\",\"code\":\"invalid_ip\",\"detail\":\"\\\"x\\ny\\\" "
-        "is no address\"}],\"error\":\"ad_id must be set\"}",
+        "is no address\"}],\"error\":\"ad_id: must be set\"}",
         answer.body);
 }
 
