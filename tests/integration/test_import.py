@@ -188,14 +188,44 @@ def test_unique_visitors_of_long_ago_are_counted_after_a_rebuild(product):
     product.agree()
 
 
-def test_four_partitions_are_filled_like_one(start_product):
+# ---- the ledger
+
+def audit(product):
+    answer = product.as_admin("GET", "/api/v1/audit")
+    assert answer.status == 200, answer.body
+    return answer.json()
+
+
+def assert_proven(product, events):
+    """The audit finds nothing; nor would it between any two headers of a lane, of which the last tells of all its events."""
+    found = audit(product)
+    assert (found["balanced"], found["findings"]) == (True, []), found
+    assert (found["totals"]["lost"], found["totals"]["accepted"], found["totals"]["stored"]) == (0, events, events)
+    wrong = product.sql("SELECT * FROM (SELECT *, coalesce(sum(events) OVER (lane ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW), 0) AS before,"
+                        " lead(batch_no) OVER lane IS NULL AS is_last FROM batches"
+                        " WINDOW lane AS (PARTITION BY gateway_id, thread, partition ORDER BY batch_no)) told"
+                        " WHERE accepted <> before OR settled_below <> batch_no OR (is_last AND events > 0)")
+    assert wrong == []
+
+
+def test_four_partitions_are_filled_like_one_and_the_ledger_balances(start_product, tmp_path):
     product = start_product(PARTITIONS="4")
     url = make_schema(product, "parts", "CREATE TABLE clicks (id serial, ad_id text, clicked_at timestamptz)",
                       "INSERT INTO clicks (ad_id, clicked_at) SELECT 'part-' || n % 40, now() - n * interval '1 minute' FROM generate_series(1, 8000) n")
+    source, at = tmp_path / "clicks.jsonl", rfc3339(ago(3600))
+    source.write_text("".join(json.dumps({"id": n, "ad_id": f"line-{n % 40}", "timestamp": at}) + "\n" for n in range(6000)))
+
     assert "PARTITIONS is 2" in run_import(product, "--postgres", url, status=2, PARTITIONS="2")
     assert "stored: 8000, duplicates: 0, dead letters: 0" in run_import(product, "--postgres", url, PARTITIONS="4")
     product.agree()
-    assert product.sql("SELECT count(DISTINCT partition) FROM batches")[0][0] == 4
+    batches = product.sql("SELECT count(*) FROM batches WHERE events > 0 GROUP BY partition")
+    assert len(batches) == 4 and max(batches) > (1,), batches  # with one a lane, no sum would be compared
+    assert_proven(product, 8000)
+
+    run_import(product, "--jsonl", source)
+    assert_proven(product, 14_000)
+    assert "clicks: 0 sent" in run_import(product, "--jsonl", source, "--postgres", url)
+    assert_proven(product, 14_000)
 
 
 # ---- what is too old
@@ -369,6 +399,8 @@ def test_a_killed_import_that_is_run_again_ends_exact(product):
     assert "dead letters: 0" in said
     wait_until("all of it is stored", lambda: rows(product, *ads) == 100_000)
     product.agree(60)
+    found = audit(product)
+    assert (found["balanced"], found["findings"], found["totals"]["lost"]) == (True, [], 0), found
     for ad_id in ads:
         known(product, ad_id)
         assert total(product, ad_id) == 5_000

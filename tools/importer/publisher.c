@@ -4,6 +4,7 @@
 #include "base/backoff.h"
 #include "clients/bus.h"
 #include "event/codec.h"
+#include "event/event_id.h"
 #include "pace.h"
 #include "progress.h"
 #include "runtime/clock.h"
@@ -30,7 +31,7 @@ struct lane {
     struct event events[EVENTS_PER_BATCH];
     size_t count;
     uint64_t batch_no; /* of the last acknowledged batch */
-    uint64_t accepted;
+    uint64_t accepted; /* events in the acknowledged batches */
 };
 
 struct publisher {
@@ -49,6 +50,7 @@ struct publisher {
 /* A batch's path, top to bottom; the definitions follow in this order. */
 static bool send_lane(struct publisher *self, uint32_t partition, struct error *err);
 static bool drop_known(struct publisher *self, struct lane *lane, struct error *err);
+static bool send_batch(struct publisher *self, uint32_t partition, struct error *err);
 static size_t encode(struct publisher *self, const struct lane *lane, uint32_t partition);
 static bool publish(struct publisher *self, uint32_t partition, size_t size, uint64_t *out_seq,
                     struct error *err);
@@ -81,8 +83,8 @@ struct publisher *publisher_new(const struct publisher_options *options, struct 
         }
         self->batch_max = (size_t)(room / CODEC_EVENT_MAX);
     }
-    randombytes_buf(self->gateway_id, sizeof(self->gateway_id));
     self->began_at_ms = clock_at_ms();
+    event_id_make(self->began_at_ms, self->gateway_id); /* the audit reads a lane's start off it */
     backoff_init(&self->backoff, RETRY_BASE_MS, RETRY_CAP_MS, randombytes_random());
     self->backoff.floor_ms = RETRY_FLOOR_MS;
     return TAKE(self);
@@ -118,24 +120,12 @@ bool publisher_flush(struct publisher *publisher, struct error *err)
 static bool send_lane(struct publisher *self, uint32_t partition, struct error *err)
 {
     struct lane *lane = &self->lanes[partition];
-    uint64_t seq = 0;
 
     if (lane->count == 0)
         return true;
     if (!drop_known(self, lane, err))
         return false;
-    if (lane->count == 0)
-        return true;
-    if (!pace_wait(self->pace, partition, err) ||
-        !publish(self, partition, encode(self, lane, partition), &seq, err))
-        return false;
-    pace_note(self->pace, partition, seq);
-    lane->batch_no++;
-    lane->accepted += lane->count;
-    self->sent += (int64_t)lane->count;
-    self->batches++;
-    lane->count = 0;
-    return true;
+    return lane->count == 0 || send_batch(self, partition, err);
 }
 
 static bool drop_known(struct publisher *self, struct lane *lane, struct error *err)
@@ -157,13 +147,32 @@ static bool drop_known(struct publisher *self, struct lane *lane, struct error *
     return true;
 }
 
+/* Of a lane without events it is a heartbeat. */
+static bool send_batch(struct publisher *self, uint32_t partition, struct error *err)
+{
+    struct lane *lane = &self->lanes[partition];
+    uint64_t seq = 0;
+
+    if (!pace_wait(self->pace, partition, err) ||
+        !publish(self, partition, encode(self, lane, partition), &seq, err))
+        return false;
+    pace_note(self->pace, partition, seq);
+    lane->batch_no++;
+    lane->accepted += lane->count;
+    self->sent += (int64_t)lane->count;
+    self->batches++;
+    lane->count = 0;
+    return true;
+}
+
+/* As one batch is in flight at a time, every lower number is settled, and this one is not. */
 static size_t encode(struct publisher *self, const struct lane *lane, uint32_t partition)
 {
     struct codec_header header = {.partition = partition,
                                   .batch_no = lane->batch_no + 1,
                                   .sent_at_ms = clock_at_ms(),
                                   .settled_below = lane->batch_no + 1,
-                                  .accepted = lane->accepted + lane->count};
+                                  .accepted = lane->accepted};
     size_t size = 0;
 
     memcpy(header.gateway_id, self->gateway_id, sizeof(header.gateway_id));
@@ -258,9 +267,18 @@ static bool publish(struct publisher *self, uint32_t partition, size_t size, uin
     }
 }
 
+/* As a gateway does at its end: a batch is proven only by a later header of its lane. */
+static bool close_lanes(struct publisher *self, struct error *err)
+{
+    for (uint32_t i = 0; i < self->partitions; i++)
+        if (self->lanes[i].batch_no > 0 && !send_batch(self, i, err))
+            return false;
+    return true;
+}
+
 bool publisher_settle(struct publisher *publisher, struct target_ledger *out, struct error *err)
 {
-    return pace_settle(publisher->pace, err) &&
+    return close_lanes(publisher, err) && pace_settle(publisher->pace, err) &&
            target_read_ledger(publisher->options.target, publisher->gateway_id,
                               publisher->began_at_ms, out, err);
 }

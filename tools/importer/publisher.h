@@ -40,10 +40,11 @@ MUST_CHECK bool publisher_add(struct publisher *publisher, const struct event *e
 /* Sends what is not full: afterwards everything that was added is on the stream, or stored. */
 MUST_CHECK bool publisher_flush(struct publisher *publisher, struct error *err);
 
-/* After a flush: waits until ingest has read all of it, and tells what became of it. */
+/* After the last flush: closes the lanes' books with a heartbeat each, waits until ingest has read
+ * all of it, and tells what became of it. */
 MUST_CHECK bool publisher_settle(struct publisher *publisher, struct target_ledger *out,
                                  struct error *err);
 
 int64_t publisher_sent(const struct publisher *publisher);    /* events that were acknowledged */
 int64_t publisher_known(const struct publisher *publisher);   /* events that were stored before */
-int64_t publisher_batches(const struct publisher *publisher); /* acknowledged */
+int64_t publisher_batches(const struct publisher *publisher); /* acknowledged, heartbeats too */
