@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import os
+import socket
 import subprocess
 
 import pytest
@@ -43,13 +44,61 @@ def test_every_channel_counts_as_in_the_file(start_product, fault, tmp_path):
     assert uniques > len(channels)
 
 
+def replay(url, *arguments, records=None):
+    return subprocess.run([ROOT / "tools" / "replay", "--url", url, *arguments], input=records, text=True, capture_output=True, check=False)
+
+
+@pytest.fixture
+def nobody():
+    """The URL of a port at which nobody answers, and whether anybody has called there."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+
+        def was_called():
+            try:
+                server.accept()[0].close()
+            except BlockingIOError:
+                return False
+            return True
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", was_called
+
+
+@pytest.mark.parametrize("mapped, records, said", [
+    ("ad_id=nocolumn", "channel,ip\n1,203.0.113.9\n", "no column 'nocolumn'; the file has channel, ip\n"),
+    ("ad_id=channel,ip=address", "\ufeffchannel,ip\n1,203.0.113.9\n", "no column 'address'; the file has channel, ip\n"),
+    ("ip=ip", "channel,ip\n1,203.0.113.9\n", "no column 'ad_id'; the file has channel, ip\n"),
+    ("ad_id=nocolumn", '{"ad_id":"1"}\nnot json\n{"ad_id":"1","ip":"203.0.113.9"}\n', "no column 'nocolumn'; the file has ad_id, ip\n"),
+])
+def test_a_column_that_the_file_does_not_have_is_refused_before_the_first_request(nobody, mapped, records, said):
+    url, was_called = nobody
+    done = replay(url, "--create-ads", "--map", mapped, "-", records=records)
+    assert done.returncode == 2 and done.stderr.endswith(said), done.stderr
+    assert done.stdout == "" and not was_called()
+
+
+@pytest.mark.parametrize("records", ["", "\n\n", "ad_id,ip\n"])
+def test_a_file_without_records_is_no_success(nobody, records):
+    url, was_called = nobody
+    done = replay(url, "-", records=records)
+    assert done.returncode == 1 and "nothing to send" in done.stderr and not was_called()
+
+
+def test_a_gateway_that_is_not_there_is_told_with_the_cause():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    done = replay(url, "-", records='{"ad_id":"ad-001"}\n')
+    assert done.returncode == 1 and "no answer: 1" in done.stdout
+    assert "no answer, for example: after 5 tries: Connection refused" in done.stderr and "Errno" not in done.stderr
+
+
 def test_ndjson_from_standard_input_and_a_summary_of_statuses(start_product):
     product = start_product()
+    # A column that only a later record has is a column.
     lines = '\n{"ad_id":"ad-001","ip":"203.0.113.9"}\nnot json\n{"ad_id":"ad-001","playback_time":"soon"}\n{"ad_id":"no-such-ad"}\n{"ad_id":"ad-002","timestamp":"2017-11-07 09:30:38"}\n'
-    done = subprocess.run([ROOT / "tools" / "replay", "--url", product.stack.url(), "-"], input=lines, text=True, capture_output=True, check=False)
+    done = replay(product.stack.url(), "--map", "timestamp=timestamp", "-", records=lines)
     assert done.returncode == 1
     assert all(share in done.stdout for share in ("202: 2", "404: 1", "422: 1", "unreadable: 1")), done.stdout
     assert "Traceback" not in done.stderr
-    missing = subprocess.run([ROOT / "tools" / "replay", "--url", product.stack.url(), "/no/such/file"], text=True, capture_output=True, check=False)
+    missing = replay(product.stack.url(), "/no/such/file")
     assert missing.returncode == 1 and missing.stderr.startswith("tools/replay: ")
     product.agree()
