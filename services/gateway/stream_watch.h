@@ -7,7 +7,7 @@
  *          every STREAM_WATCH_MS.
  * Errors:  none: the first stream that does not answer ends the look, and the gauges stay what they
  *          were; stream_seen_at_seconds tells how old they are.
- * Limits:  a step takes as long as one connect or one request that nobody answers.
+ * Limits:  a step takes as long as one bus_open, or one request that nobody answers.
  * Threads: one.
  */
 #pragma once

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "clients/bus_guard.h"
+#include "clients/bus_move.h"
 #include "clients/bus_version.h"
 #include "clients/bus_watch.h"
 #include "clients/clients_metrics.h"
@@ -9,7 +10,6 @@
 #include "clients/endpoint.h"
 #include "clients/nats_address.h"
 #include "clients/nats_tls.h"
-#include "runtime/clock.h"
 #include "runtime/log.h"
 
 #include <pthread.h>
@@ -47,9 +47,7 @@ struct bus {
     struct bus_guard guard;
     _Atomic uint64_t version; /* of the endpoint, that the connection was made with */
 
-    pthread_mutex_t rebuilding; /* held while a connection is made anew; guards what follows */
-    int64_t tried_ms;           /* when that was tried last */
-    uint64_t tried_version;
+    struct bus_move move; /* what follows belongs to its thread */
     struct error failure; /* as it was told last */
 
     /* Guards what follows, for moments only; apart, so that a const bus can be locked. */
@@ -65,6 +63,7 @@ struct bus {
 static bool dial(const struct bus_options *options, struct link *out, struct error *err);
 static bool check_version(natsConnection *connection, int wait_ms, struct error *err);
 static void rebuild(struct bus *bus);
+static void try_anew(void *ctx);
 
 static void free_options(natsOptions **options)
 {
@@ -187,14 +186,13 @@ struct bus *bus_open(const struct bus_options *options, struct error *err)
     }
     bus->options = *options;
     bus_guard_init(&bus->guard, options->request_ms);
-    pthread_mutex_init(&bus->rebuilding, NULL);
+    bus_move_init(&bus->move, options->name, try_anew, bus);
     pthread_mutex_init(bus->lock, NULL);
     if (!dial(options, &link, err))
         return NULL;
     bus->connection = link.connection;
     bus->jetstream = link.jetstream;
     bus->watch = link.watch;
-    bus->tried_version = link.version;
     atomic_init(&bus->version, link.version);
     bus->generation = 1;
     return TAKE(bus);
@@ -274,6 +272,8 @@ void bus_close(struct bus **bus)
 
     if (self == NULL)
         return;
+    if (self->lock != NULL)
+        bus_move_end(&self->move);
     jsCtx_Destroy(self->jetstream);
     natsConnection_Destroy(self->connection);
     bus_watch_drop(&self->watch);
@@ -284,7 +284,6 @@ void bus_close(struct bus **bus)
     if (self->lock != NULL) {
         bus_guard_end(&self->guard);
         pthread_mutex_destroy(self->lock);
-        pthread_mutex_destroy(&self->rebuilding);
     }
     free(self->lock);
     free(self);
@@ -301,26 +300,35 @@ static natsConnection *get_connection(const struct bus *bus)
     return connection;
 }
 
-static enum bus_state get_state(const struct bus *bus)
-{
+/* The connection at one moment. */
+struct look {
+    uint64_t epoch;
     enum bus_state state;
+};
+
+/* The count first, which libnats' callbacks change last: a loss that the epoch knows of is in the
+ * state, too. */
+static struct look look(const struct bus *bus)
+{
+    struct look seen;
 
     pthread_mutex_lock(bus->lock);
-    state = bus_watch_state(bus->watch);
+    seen.epoch = (bus->generation << 32) + bus_watch_changes(bus->watch);
+    seen.state = bus_watch_state(bus->watch);
     pthread_mutex_unlock(bus->lock);
-    return state;
+    return seen;
 }
 
 bool bus_is_connected(const struct bus *bus)
 {
-    return get_state(bus) == BUS_UP;
+    return look(bus).state == BUS_UP;
 }
 
 /* Closed for good, or the endpoint says something else by now. */
 static bool is_wanting(const struct bus *bus)
 {
     return atomic_load(&bus->version) != endpoint_version(bus->options.endpoint) ||
-           get_state(bus) == BUS_CLOSED;
+           look(bus).state == BUS_CLOSED;
 }
 
 natsConnection *bus_connection(struct bus *bus)
@@ -366,20 +374,6 @@ static void replace(struct bus *bus, const struct link *link)
     clients_count(METRIC_nats_rebuilds_total, 1);
 }
 
-/* A new address is tried at once, and then from time to time. */
-static bool is_due(struct bus *bus)
-{
-    int64_t now_ms = clock_now_ms();
-    int64_t rest_ms = bus_is_connected(bus) ? MOVE_MS : REBUILD_MS;
-    uint64_t version = endpoint_version(bus->options.endpoint);
-
-    if (!is_wanting(bus) || (version == bus->tried_version && now_ms - bus->tried_ms < rest_ms))
-        return false;
-    bus->tried_version = version;
-    bus->tried_ms = now_ms;
-    return true;
-}
-
 /* Once for each kind of failure. */
 static void tell(struct bus *bus, const struct error *err)
 {
@@ -388,22 +382,32 @@ static void tell(struct bus *bus, const struct error *err)
     bus->failure = *err;
 }
 
-/* The caller waits connect_ms at most; other threads meanwhile go on with the old connection. */
-static void rebuild(struct bus *bus)
+/* On the move's thread. Whoever started it may have seen what the try before has mended since. */
+static void try_anew(void *ctx)
 {
+    struct bus *bus = ctx;
     struct link link;
     struct error err = {0};
 
-    if (pthread_mutex_trylock(&bus->rebuilding) != 0)
+    if (!is_wanting(bus))
         return;
-    if (is_due(bus)) {
-        if (dial(&bus->options, &link, &err)) {
-            replace(bus, &link);
-            log_info("nats_connected_anew", "name=\"%s\"", bus->options.name);
-        }
-        tell(bus, &err);
+    if (dial(&bus->options, &link, &err)) {
+        replace(bus, &link);
+        log_info("nats_connected_anew", "name=\"%s\"", bus->options.name);
     }
-    pthread_mutex_unlock(&bus->rebuilding);
+    tell(bus, &err);
+}
+
+/* A new address is tried at once, and then from time to time. Only who has no connection that works
+ * waits for one, if it has started the try itself. */
+static void rebuild(struct bus *bus)
+{
+    bool is_connected = bus_is_connected(bus);
+
+    if (bus_move_start(&bus->move, endpoint_version(bus->options.endpoint),
+                       is_connected ? MOVE_MS : REBUILD_MS) &&
+        !is_connected)
+        bus_move_wait(&bus->move, bus->options.connect_ms);
 }
 
 int bus_request_ms(const struct bus *bus)
@@ -415,8 +419,11 @@ int bus_request_ms(const struct bus *bus)
  * cooldown. */
 bool bus_ask(struct bus *bus, struct breaker_permit *out_permit)
 {
+    struct look seen;
+
     (void)bus_connection(bus);
-    return bus_guard_ask(&bus->guard, bus_is_connected(bus), bus_epoch(bus), out_permit);
+    seen = look(bus);
+    return bus_guard_ask(&bus->guard, seen.state == BUS_UP, seen.epoch, out_permit);
 }
 
 void bus_tell(struct bus *bus, const struct breaker_permit *permit, enum error_kind kind)
@@ -426,10 +433,5 @@ void bus_tell(struct bus *bus, const struct breaker_permit *permit, enum error_k
 
 uint64_t bus_epoch(const struct bus *bus)
 {
-    uint64_t epoch;
-
-    pthread_mutex_lock(bus->lock);
-    epoch = (bus->generation << 32) + bus_watch_changes(bus->watch);
-    pthread_mutex_unlock(bus->lock);
-    return epoch;
+    return look(bus).epoch;
 }

@@ -6,9 +6,11 @@
  *          share bus_options_new.
  * Errors:  ERROR_UNAVAILABLE while there is no broker; every request ends after request_ms.
  * Anew:    libnats closes a connection for good when its credentials are refused twice, and the
- *          endpoint may get another address or password. The next call of bus_connection then
- *          makes a new one, at once for a new endpoint, else once a second; the old one is closed
- *          when there is a new one, so that a wrong address costs nothing that works.
+ *          endpoint may get another address or password. The next call of bus_connection then has
+ *          a thread of the bus's own make a new one, at once for a new endpoint, else once a
+ *          second, or every few seconds while the old one works. The old one is closed when there
+ *          is a new one, so that a wrong address costs nothing that works; nobody waits for the
+ *          try but who has started it without a connection, and that connect_ms at most.
  * Memory:  old connections stay valid for the BUS_RETIRED_MAX next ones: fetch the pointer for
  *          each use.
  * Threads: libnats is thread-safe; a struct bus may be shared by the partition threads of a
@@ -44,8 +46,11 @@ natsOptions *bus_options_new(const struct bus_options *options, uint64_t *out_ve
 /* What a call of libnats that failed just now says of it; valid until the thread's next call. */
 const char *bus_status_text(natsStatus status);
 
-/* Connects, or fails after connect_ms; ERROR_INTERNAL for a server that is too old. */
+/* Connects, or fails; ERROR_INTERNAL for a server that is too old. Every server of the list may
+ * take connect_ms, the look at the version of the one that answers as long again, and a name
+ * whatever the resolver takes. */
 struct bus *bus_open(const struct bus_options *options, struct error *err);
+/* Waits for a new connection that is being made: as long as bus_open. */
 void bus_close(struct bus **bus);
 bool bus_is_connected(const struct bus *bus);
 natsConnection *bus_connection(struct bus *bus); /* borrowed, see Memory */

@@ -5,7 +5,7 @@
 #include "clients/redis.h"
 #include "runtime/clock.h"
 
-enum { CONNECT_MS = 1000, CALL_MS = 1000 };
+enum { CONNECT_MS = 1000, CALL_MS = 1000, AT_ONCE_MS = 300, MOVE_MS = 15000, URLS_SIZE = 256 };
 
 static void check_says(struct pg *pg, const char *sql, const char *value)
 {
@@ -105,6 +105,17 @@ TEST(redis_is_left_with_the_next_command)
     assert_true(redis_is_connected(redis));
 }
 
+static bool wait_until_moved(struct bus *bus, uint64_t epoch)
+{
+    int64_t deadline_ms = clock_now_ms() + MOVE_MS;
+
+    do {
+        (void)bus_connection(bus);
+        clock_sleep_ms(10);
+    } while (bus_epoch(bus) == epoch && clock_now_ms() < deadline_ms);
+    return bus_epoch(bus) != epoch && bus_is_connected(bus);
+}
+
 TEST(nats_is_left_once_the_new_one_takes_the_connection)
 {
     AUTO(server_close) struct server *first = server_open_nats();
@@ -124,9 +135,8 @@ TEST(nats_is_left_once_the_new_one_takes_the_connection)
     assert_int_equal(bus_epoch(bus), epoch);
 
     endpoint_move(endpoint, server_url(second));
+    assert_true(wait_until_moved(bus, epoch));
     assert_fails(ERROR_INVALID, stream_get_state(bus, 0, &state, err)); /* the other one has none */
-    assert_true(bus_is_connected(bus));
-    assert_int_not_equal(bus_epoch(bus), epoch);
 
     endpoint_move(endpoint, "nats://127.0.0.1:1");
     server_kill(second);
@@ -135,7 +145,73 @@ TEST(nats_is_left_once_the_new_one_takes_the_connection)
     assert_ok(stream_get_state(bus, 0, &state, err)); /* at once, with its stream */
 }
 
+/* A list of servers that take a connection and say nothing: each costs the whole connect_ms. */
+static void list_thrice(const struct server *server, char urls[URLS_SIZE])
+{
+    snprintf(urls, URLS_SIZE, "%s,%s,%s", server_url(server), server_url(server),
+             server_url(server));
+}
+
+TEST(nats_that_works_makes_nobody_wait_for_one_that_is_silent)
+{
+    AUTO(server_close) struct server *first = server_open_nats();
+    AUTO(server_close) struct server *second = server_open_nats();
+    struct endpoint *endpoint = server_endpoint(first);
+    const struct bus_options options = {
+        .endpoint = endpoint, .name = "test", .connect_ms = CONNECT_MS, .request_ms = CALL_MS};
+    AUTO(bus_close) struct bus *bus = bus_open(&options, err);
+    int64_t until_ms = clock_now_ms() + 2 * (int64_t)CONNECT_MS;
+    char urls[URLS_SIZE];
+    uint64_t epoch;
+
+    assert_non_null(bus);
+    assert_ok(stream_ensure(bus, 0, &fixture_limits, 0, 1000, err));
+    epoch = bus_epoch(bus);
+    server_freeze(second);
+    list_thrice(second, urls);
+    endpoint_move(endpoint, urls);
+    while (clock_now_ms() < until_ms) {
+        int64_t began_ms = clock_now_ms();
+        struct stream_state state;
+
+        assert_ok(stream_get_state(bus, 0, &state, err));
+        assert_in_range(clock_now_ms() - began_ms, 0, AT_ONCE_MS);
+    }
+    assert_int_equal(bus_epoch(bus), epoch);
+    server_thaw(second);
+    assert_true(wait_until_moved(bus, epoch));
+}
+
+TEST(without_nats_who_tries_a_list_waits_as_long_as_for_one_server)
+{
+    AUTO(server_close) struct server *first = server_open_nats();
+    AUTO(server_close) struct server *second = server_open_nats();
+    struct endpoint *endpoint = server_endpoint(first);
+    const struct bus_options options = {
+        .endpoint = endpoint, .name = "test", .connect_ms = CONNECT_MS, .request_ms = CALL_MS};
+    AUTO(bus_close) struct bus *bus = bus_open(&options, err);
+    char urls[URLS_SIZE];
+    int64_t began_ms;
+
+    assert_non_null(bus);
+    server_kill(first);
+    assert_true(wait_until_connected(bus, false));
+    server_freeze(second);
+    list_thrice(second, urls);
+    endpoint_move(endpoint, urls);
+    began_ms = clock_now_ms();
+    (void)bus_connection(bus);
+    assert_in_range(clock_now_ms() - began_ms, CONNECT_MS - 10, CONNECT_MS + AT_ONCE_MS);
+    began_ms = clock_now_ms();
+    (void)bus_connection(bus); /* it is under way, and not this caller's */
+    assert_in_range(clock_now_ms() - began_ms, 0, AT_ONCE_MS);
+    server_thaw(second);
+    assert_true(wait_until_connected(bus, true));
+}
+
 TESTS(RUN(postgres_is_left_from_the_end_of_the_transaction_on),
       RUN(of_several_hosts_of_postgres_the_one_that_takes_writes_is_found_in_time),
       RUN(redis_is_left_with_the_next_command),
-      RUN(nats_is_left_once_the_new_one_takes_the_connection))
+      RUN(nats_is_left_once_the_new_one_takes_the_connection),
+      RUN(nats_that_works_makes_nobody_wait_for_one_that_is_silent),
+      RUN(without_nats_who_tries_a_list_waits_as_long_as_for_one_server))
