@@ -1,6 +1,7 @@
 #include "clients/bus.h"
 
 #include "base/auto.h"
+#include "clients/bus_errors.h"
 #include "clients/bus_guard.h"
 #include "clients/bus_move.h"
 #include "clients/bus_version.h"
@@ -162,6 +163,7 @@ natsOptions *bus_options_new(const struct bus_options *options, uint64_t *out_ve
         natsOptions_SetMaxPingsOut(nats, PINGS_MAX),
         natsOptions_SetSendAsap(nats, true),
         natsOptions_SetFailRequestsOnDisconnect(nats, true),
+        bus_errors_log(nats),
     };
 
     for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {

@@ -7,6 +7,7 @@
 #include "runtime/log.h"
 #include "runtime/service.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -122,25 +123,9 @@ void discovery_init(const struct service *service, const struct discovery_option
     }
 }
 
-/* A client without the right to "$SRV.>" is told so at every connect; the log says it once. */
-static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status,
-                     void *closure)
-{
-    static atomic_bool is_told;
-    natsStatus last = NATS_OK;
-    const char *why = nats_GetLastError(&last);
-
-    (void)connection;
-    (void)subscription;
-    (void)closure;
-    if (status == NATS_NOT_PERMITTED && !atomic_exchange(&is_told, true))
-        log_warn("nats_not_permitted", "why=\"%s\"", why == NULL ? "" : why);
-}
-
 /* One delivery thread for all subjects instead of one for each. */
 void discovery_prepare(natsOptions *options)
 {
-    (void)natsOptions_SetErrorHandler(options, on_error, NULL);
     (void)natsOptions_UseGlobalMessageDelivery(options, true);
 }
 
@@ -198,6 +183,7 @@ void discovery_answer_on(natsConnection *connection)
     static atomic_bool is_told;
     natsStatus status = NATS_OK;
 
+    assert(ours.name[0] != '\0');
     for (enum discovery_verb verb = 0; verb < DISCOVERY_VERBS && status == NATS_OK; verb++)
         status = answer_verb(connection, verb);
     if (status != NATS_OK && !atomic_exchange(&is_told, true))

@@ -6,12 +6,13 @@
  * Shape:   ADR-32 of NATS: PING, INFO and STATS, each asked of everybody ("$SRV.PING"), of a name
  *          ("$SRV.PING.adledger-ingest") or of one process (and its id). No request comes to us
  *          over NATS, so there are no endpoints, and the three answers never change.
- * Errors:  none: a process that cannot answer is not found, and the log says so once.
+ * Errors:  none: a process that cannot answer is not found, and the log says so once; that it may
+ *          not, bus_errors.h says.
  * Limits:  of each subject DISCOVERY_WAITING_MAX questions may wait; what comes beyond is dropped.
  * Memory:  the answers live as long as the process, since a question may come from libnats while
  *          its connection ends. A subscription is freed when its connection is closed.
  * Threads: discovery_init first, once; libnats' delivery thread answers, and waits no longer than
- *          the connection's write deadline.
+ *          the connection's write deadline, as do the answers that come after the question.
  */
 #pragma once
 
@@ -52,9 +53,13 @@ struct discovery_options {
 void discovery_write(enum discovery_verb verb, const struct discovery_identity *identity,
                      struct text *out);
 
-/* Who the process is, from now on. */
+/* Who the process is, from now on; once, and before there is a connection that is to answer. */
 void discovery_init(const struct service *service, const struct discovery_options *options);
 
-/* For the options of a connection that is to answer, and then for the connection. */
+/* For the options of a connection that is to answer. The one delivery thread that libnats has for
+ * the process then serves not only the questions but all that comes to callbacks of the connection,
+ * the answers to its own requests among them: who uses it must not wait in a callback. */
 void discovery_prepare(natsOptions *options);
+/* Subscribes to what is asked, after discovery_init only: without it there is nobody to be found,
+ * which is asserted. A connection that is refused is none the worse for it, see Errors. */
 void discovery_answer_on(natsConnection *connection);

@@ -33,6 +33,10 @@ def log_of(product, name):
     return product.stack.process(name).log_file.read_text(errors="replace")
 
 
+def denied(product, name, subject):
+    return [line for line in log_of(product, name).splitlines() if "nats_not_permitted" in line and subject in line]
+
+
 def write_config(path, password="$NATS_PASSWORD", rights=""):
     """The product's own configuration of NATS, for one user with this password and these rights."""
     config = (ROOT / "config" / "nats.conf").read_text().partition("authorization {")[0]
@@ -117,7 +121,8 @@ def test_the_right_to_subscribe_to_srv_is_enough(start_product, tmp_path):
 
 
 def test_without_that_right_a_service_says_so_once_and_works(start_product, tmp_path):
-    rights = 'subscribe: { deny: "$SRV.>" }'
+    """Nor does it hide another right that is missing: here the one to delete a consumer, which is done at best."""
+    rights = 'subscribe: { deny: "$SRV.>" }, publish: { deny: "$JS.API.CONSUMER.DELETE.>" }'
     product = start_product(NATS_CONFIG=write_config(tmp_path / "nats.conf", rights=rights))
     with Load(product.stack.url(), total=200) as load:
         load.wait()
@@ -132,4 +137,8 @@ def test_without_that_right_a_service_says_so_once_and_works(start_product, tmp_
     product.reconcile(load.accepted + more.accepted)
     assert found(product) == []
     for name in SERVICES:
-        assert log_of(product, name).count("nats_not_permitted") == 1
+        assert len(denied(product, name, "$SRV.")) == 1
+    for name in ("ingest", "analytics"):
+        wait_until(f"{name} says what else it may not", lambda name=name: denied(product, name, "$JS.API.CONSUMER.DELETE."))
+        kinds = [line.rpartition(".")[0].partition("why")[2] for line in denied(product, name, "$JS.API.CONSUMER.DELETE.")]
+        assert len(kinds) == len(set(kinds))
