@@ -180,25 +180,17 @@ bool dlq_letters_format(struct text *out, const char *fields, const char *payloa
     return is_whole;
 }
 
-/* A frozen server gives no ack within request_ms: the letter stays untold. */
+/* Without an ack, which a frozen server never gives, the letter stays untold. */
 static bool await_ack(struct bus *bus, const char *subject, const char *id, const struct text *body,
                       struct error *err)
 {
-    jsPubAck *ack = NULL;
+    struct js_api_ack ack;
     jsPubOptions options;
-    bool is_kept = false;
-    natsStatus status;
 
     jsPubOptions_Init(&options);
-    options.MaxWait = bus_request_ms(bus);
     options.MsgId = id;
-    status = js_Publish(&ack, bus_jetstream(bus), subject, text_str(body), (int)body->size,
-                        &options, NULL);
-    is_kept = status == NATS_OK && strcmp(ack->Stream, DLQ_STREAM) == 0 && ack->Sequence > 0;
-    jsPubAck_Destroy(ack);
-    return is_kept || error_set(err, ERROR_UNAVAILABLE, "nats: %s: %s", subject,
-                                status == NATS_OK ? "the ack is of nothing stored"
-                                                  : natsStatus_GetText(status));
+    options.ExpectStream = DLQ_STREAM;
+    return js_api_publish(bus, subject, text_str(body), &options, &ack, err);
 }
 
 static bool publish(struct dlq_round *round, struct bus *bus, const PGresult *page, int row,

@@ -57,7 +57,8 @@ natsConnection *bus_connection(struct bus *bus); /* borrowed, see Memory */
 jsCtx *bus_jetstream(struct bus *bus);           /* borrowed, see Memory */
 int bus_request_ms(const struct bus *bus);
 
-/* A request that waits for an answer asks the bus's breaker first, and tells it what came of it. */
+/* A request that waits for an answer asks the bus's breaker first, and tells it what came of it:
+ * js_api.h does. Only the importer, which has the bus to itself and all the time, just tries. */
 bool bus_ask(struct bus *bus, struct breaker_permit *out_permit);
 void bus_tell(struct bus *bus, const struct breaker_permit *permit, enum error_kind kind);
 

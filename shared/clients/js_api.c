@@ -14,6 +14,12 @@ static void free_message(natsMsg **message)
     *message = NULL;
 }
 
+static void free_ack(jsPubAck **ack)
+{
+    jsPubAck_Destroy(*ack);
+    *ack = NULL;
+}
+
 void js_api_free(struct js_api_answer *answer)
 {
     json_decref(answer->json);
@@ -91,4 +97,39 @@ bool js_api_request(struct bus *bus, const char *subject, const char *body, int 
     is_answered = ask(bus, subject, body, request_ms, out, err);
     bus_tell(bus, &permit, is_answered ? ERROR_NONE : err->kind);
     return is_answered;
+}
+
+static bool publish(struct bus *bus, const char *subject, const char *body, jsPubOptions *options,
+                    struct js_api_ack *out, struct error *err)
+{
+    AUTO(free_ack) jsPubAck *ack = NULL;
+    jsCtx *jetstream = bus_jetstream(bus);
+    jsErrCode code = 0;
+    natsStatus status;
+
+    if (!bus_is_connected(bus))
+        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: not connected", subject);
+    options->MaxWait = bus_request_ms(bus);
+    status = js_Publish(&ack, jetstream, subject, body, (int)strlen(body), options, &code);
+    out->code = (int)code;
+    if (status != NATS_OK)
+        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: %s (%d)", subject,
+                         natsStatus_GetText(status), out->code);
+    out->seq = ack->Sequence;
+    return out->seq > 0 ||
+           error_set(err, ERROR_UNAVAILABLE, "nats: %s: the ack is of nothing stored", subject);
+}
+
+bool js_api_publish(struct bus *bus, const char *subject, const char *body, jsPubOptions *options,
+                    struct js_api_ack *out, struct error *err)
+{
+    struct breaker_permit permit;
+    bool is_stored;
+
+    *out = (struct js_api_ack){0};
+    if (!bus_ask(bus, &permit))
+        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: the breaker is open", subject);
+    is_stored = publish(bus, subject, body, options, out, err);
+    bus_tell(bus, &permit, is_stored || out->code != 0 ? ERROR_NONE : err->kind);
+    return is_stored;
 }

@@ -1,5 +1,5 @@
 /*
- * js_api.h — a request to JetStream's API and its answer, as JSON
+ * js_api.h — a request to JetStream's API and its answer, as JSON; a message and its ack
  *
  * Why:     libnats 3.4.1 knows neither first_seq nor named consumers, and its doubles would lose
  *          digits of sequence numbers beyond 2^53: requests are put together as text, exactly.
@@ -13,12 +13,17 @@
 
 #include "base/error.h"
 #include <jansson.h>
+#include <nats/nats.h>
 #include <stdint.h>
 
 struct bus;
 
 /* JetStream's own numbers for what happened; 0: it said nothing. */
-enum { JS_API_NO_PEERS = 10005, JS_API_STREAM_NAME_IN_USE = 10058 };
+enum {
+    JS_API_NO_PEERS = 10005,
+    JS_API_STREAM_NAME_IN_USE = 10058,
+    JS_API_WRONG_LAST_SEQUENCE = 10071, /* somebody else has written in between */
+};
 
 struct js_api_answer {
     json_t *json;
@@ -29,6 +34,17 @@ struct js_api_answer {
 MUST_CHECK bool js_api_request(struct bus *bus, const char *subject, const char *body,
                                int request_ms, struct js_api_answer *out, struct error *err);
 void js_api_free(struct js_api_answer *answer);
+
+struct js_api_ack {
+    uint64_t seq;
+    int code; /* JetStream's err_code of a refusal; 0: stored, or nobody has answered */
+};
+
+/* Publishes and waits for the ack, the bus's request_ms at most. options come from
+ * jsPubOptions_Init; MaxWait is set here. Every failure is ERROR_UNAVAILABLE, an ack of nothing
+ * stored, too; to the breaker a refusal is an answer. */
+MUST_CHECK bool js_api_publish(struct bus *bus, const char *subject, const char *body,
+                               jsPubOptions *options, struct js_api_ack *out, struct error *err);
 
 /* A member as an unsigned number; 0 when it is not there. */
 uint64_t js_api_number(const json_t *object, const char *key);

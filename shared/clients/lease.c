@@ -19,7 +19,6 @@
 #define NS_PER_MS INT64_C(1000000)
 
 enum { SERVICE_MAX = 32, INSTANCE_BYTES = 8, KEY_MAX = 128, BODY_MAX = 256, CREATED_MAX = 40 };
-enum { WRONG_LAST_SEQUENCE = 10071 }; /* JetStream: somebody else has written in between */
 
 /* One partition as this process sees it. */
 struct lease {
@@ -166,6 +165,7 @@ static bool make_bucket(struct leases *leases, struct error *err)
 {
     kvStore *store = NULL;
     kvConfig config;
+    struct breaker_permit permit;
     natsStatus status;
 
     kvConfig_Init(&config);
@@ -174,7 +174,10 @@ static bool make_bucket(struct leases *leases, struct error *err)
     config.TTL = leases->option_ttl_ms * NS_PER_MS;
     config.StorageType = js_MemoryStorage;
     config.Replicas = 1; /* add_copies sees to the others */
+    if (!bus_ask(leases->bus, &permit))
+        return error_set(err, ERROR_UNAVAILABLE, "nats: bucket " BUCKET ": the breaker is open");
     status = js_CreateKeyValue(&store, bus_jetstream(leases->bus), &config);
+    bus_tell(leases->bus, &permit, status == NATS_OK ? ERROR_NONE : ERROR_UNAVAILABLE);
     kvStore_Destroy(store);
     if (status != NATS_OK)
         return error_set(err, ERROR_UNAVAILABLE, "nats: bucket " BUCKET ": %s",
@@ -189,22 +192,16 @@ static bool make_bucket(struct leases *leases, struct error *err)
 static bool write_key(struct leases *leases, const char *key, uint64_t expected,
                       uint64_t *out_revision, struct error *err)
 {
-    jsPubAck *ack = NULL;
+    struct js_api_ack ack;
     jsPubOptions options;
-    jsErrCode code = 0;
-    natsStatus status;
+    bool is_written;
 
     jsPubOptions_Init(&options);
-    options.MaxWait = bus_request_ms(leases->bus);
     options.ExpectLastSubjectSeq = expected;
     options.ExpectNoMessage = expected == 0;
-    status = js_Publish(&ack, bus_jetstream(leases->bus), key, leases->instance,
-                        (int)strlen(leases->instance), &options, &code);
-    *out_revision = status == NATS_OK ? ack->Sequence : 0;
-    jsPubAck_Destroy(ack);
-    if (status != NATS_OK && (int)code != WRONG_LAST_SEQUENCE)
-        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: %s", key, natsStatus_GetText(status));
-    return true;
+    is_written = js_api_publish(leases->bus, key, leases->instance, &options, &ack, err);
+    *out_revision = is_written ? ack.seq : 0;
+    return is_written || ack.code == JS_API_WRONG_LAST_SEQUENCE;
 }
 
 /* A bucket made anew counts its revisions from 1: ours are void. */
@@ -326,15 +323,13 @@ static bool look(struct leases *leases, struct error *err)
 /* The member's key has one writer only: it is written whatever its revision. */
 static bool announce(struct leases *leases, struct error *err)
 {
-    natsStatus status;
+    struct js_api_ack ack;
+    jsPubOptions options;
     char key[KEY_MAX];
 
+    jsPubOptions_Init(&options);
     write_member_key(leases, key);
-    status = js_Publish(NULL, bus_jetstream(leases->bus), key, leases->instance,
-                        (int)strlen(leases->instance), NULL, NULL);
-    if (status != NATS_OK)
-        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: %s", key, natsStatus_GetText(status));
-    return true;
+    return js_api_publish(leases->bus, key, leases->instance, &options, &ack, err);
 }
 
 static bool renew(struct leases *leases, int64_t now_ms, struct error *err)

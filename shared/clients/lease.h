@@ -4,12 +4,14 @@
  * Why:     processes of one service share the partitions without talking to each other. A lease
  *          saves work, it does not guard the truth: the compare-and-set of the position does.
  * Shape:   a NATS KV bucket in memory (proto/subjects.md), in as many copies as the streams. Each
- * process announces itself and takes at most its fair share, ceil(partitions / members); one over
- * its share lets the highest go. A process that is killed is inherited from after the ttl, one that
- * closes at once. Units:   now_ms is monotonic; a lease counts from before its renewal was sent, so
- * that it ends here before it ends on the server. Errors:  ERROR_UNAVAILABLE; every step ends soon
- * after the bus's request_ms. Threads: one owner thread calls leases_step; leases_is_held may be
- * called from any thread.
+ *          process announces itself and takes at most its fair share, ceil(partitions / members);
+ *          one over its share lets the highest go. A process that is killed is inherited from after
+ *          the ttl, one that closes at once.
+ * Units:   now_ms is monotonic; a lease counts from before its renewal was sent, so that it ends
+ *          here before it ends on the server.
+ * Errors:  ERROR_UNAVAILABLE, at once while the bus's breaker is open; every step ends soon after
+ *          the bus's request_ms.
+ * Threads: one owner thread calls leases_step; leases_is_held may be called from any thread.
  */
 #pragma once
 

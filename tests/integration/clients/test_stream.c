@@ -1,5 +1,6 @@
 #include "base/auto.h"
 #include "bus_fixture.h"
+#include "clients/js_api.h"
 
 static const struct stream_limits *const limits = &fixture_limits;
 
@@ -278,6 +279,40 @@ TEST(requests_to_a_broker_that_is_gone_are_refused_at_once_until_it_is_back)
     assert_ok(stream_get_state(bus, 0, &state, err));
 }
 
+static bool publish_one(struct bus *bus, const char *expected_stream, struct js_api_ack *out,
+                        struct error *err)
+{
+    jsPubOptions options;
+
+    jsPubOptions_Init(&options);
+    options.ExpectStream = expected_stream;
+    return js_api_publish(bus, "ads.events.0", "{}", &options, out, err);
+}
+
+TEST(a_message_asks_the_breaker_and_only_silence_speaks_against_the_broker)
+{
+    AUTO(server_close) struct server *server = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(server, err);
+    struct js_api_ack ack;
+
+    assert_ok(stream_ensure(bus, 0, &fixture_limits, 0, clock_at_ms(), err));
+    assert_ok(publish_one(bus, "ADS_0", &ack, err));
+    assert_true(ack.seq > 0 && ack.code == 0);
+    for (int i = 0; i < 10; i++) {
+        assert_fails(ERROR_UNAVAILABLE, publish_one(bus, "ADS_1", &ack, err));
+        assert_true(ack.seq == 0 && ack.code != 0);
+    }
+    assert_ok(publish_one(bus, "ADS_0", &ack, err)); /* it was there all the time */
+
+    server_kill(server);
+    assert_true(wait_until_connected(bus, false));
+    for (int i = 0; i < 3; i++)
+        assert_fails(ERROR_UNAVAILABLE, publish_one(bus, "ADS_0", &ack, err));
+    assert_true(is_refused_by_breaker(bus));
+    assert_fails(ERROR_UNAVAILABLE, publish_one(bus, "ADS_0", &ack, err));
+    assert_non_null(strstr(err->text, "breaker is open"));
+}
+
 TEST(a_url_that_is_none_is_refused)
 {
     const struct bus_options options = {
@@ -300,4 +335,5 @@ TESTS(RUN(a_new_stream_begins_at_the_clock_and_its_sequences_are_dense),
       RUN(a_killed_broker_is_found_again_and_the_epoch_tells),
       RUN(a_connection_closed_for_good_is_made_anew),
       RUN(requests_to_a_broker_that_is_gone_are_refused_at_once_until_it_is_back),
+      RUN(a_message_asks_the_breaker_and_only_silence_speaks_against_the_broker),
       RUN(a_url_that_is_none_is_refused))
