@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "base/backoff.h"
+#include "base/told.h"
 #include "catalogue.h"
 #include "clients/bus.h"
 #include "gateway.h"
@@ -35,7 +36,7 @@ struct control {
     int64_t started_ms; /* monotonic */
     struct backoff backoff;
     struct stream_watch *watch; /* owned; NULL: no memory, so nobody watches */
-    char last_failure[200];
+    struct told last_failure;
 };
 
 /* The thread's step; the definitions follow in this order. */
@@ -104,7 +105,7 @@ static void *on_thread(void *ctx)
     do {
         if (atomic_load(&self->has_streams) || ensure_streams(self, &err)) {
             backoff_reset(&self->backoff);
-            self->last_failure[0] = '\0';
+            told_reset(&self->last_failure);
             wait_ms = service_is_ready(self->gateway->service) ? IDLE_MS : POLL_MS;
         } else {
             report(self, &err);
@@ -144,9 +145,8 @@ static bool ensure_streams(struct control *self, struct error *err)
 
 static void report(struct control *self, const struct error *err)
 {
-    if (strcmp(self->last_failure, err->text) == 0)
+    if (!told_is_news(&self->last_failure, err))
         return;
-    memcpy(self->last_failure, err->text, sizeof(self->last_failure));
     if (err->kind == ERROR_INTERNAL || err->kind == ERROR_INVALID)
         log_error("streams_failed", "why=\"%s\"", err->text);
     else

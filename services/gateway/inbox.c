@@ -1,6 +1,7 @@
 #include "inbox.h"
 
 #include "base/auto.h"
+#include "base/told.h"
 #include "inbox_claim.h"
 #include "inbox_link.h"
 #include "runtime/clock.h"
@@ -11,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     QUERY_MIN_MS = 20,
@@ -29,7 +29,7 @@ struct inbox {
     struct breaker_permit claim_permit;
     int64_t look_at_ms;
     bool has_told_too_large;
-    char last_failure[200];
+    struct told last_failure;
     _Atomic int64_t bytes, batches;
     atomic_bool is_readable; /* by the last look */
 };
@@ -133,10 +133,8 @@ static bool write_jobs(void *ctx, const struct keep_job *jobs, struct error *err
 
 static void report_failure(struct inbox *self, const struct error *err)
 {
-    if (strcmp(self->last_failure, err->text) == 0)
-        return;
-    memcpy(self->last_failure, err->text, sizeof(self->last_failure));
-    log_warn("inbox_failed", "why=\"%s\"", err->text);
+    if (told_is_news(&self->last_failure, err))
+        log_warn("inbox_failed", "why=\"%s\"", err->text);
 }
 
 static void report_state(struct inbox *self, const struct inbox_state *state)
@@ -175,7 +173,7 @@ void inbox_look(struct inbox *self, size_t payload_max, int64_t now_ms)
         return;
     }
     atomic_store(&self->is_readable, true);
-    self->last_failure[0] = '\0';
+    told_reset(&self->last_failure);
     report_state(self, &state);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "base/backoff.h"
+#include "base/told.h"
 #include "clients/guard.h"
 #include "inbox.h"
 #include "replay_wire.h"
@@ -14,7 +15,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     CONNECT_MS = 1000,
@@ -50,7 +50,7 @@ struct replayer {
     int64_t report_at_ms;
     int64_t blocked_until_ms[KEPT_PARTITIONS_MAX];
     bool is_on_trial; /* a stream has refused: one row at a time until it takes one */
-    char last_failure[200];
+    struct told last_failure;
 };
 
 /* The thread's step; the definitions follow in this order. */
@@ -131,13 +131,10 @@ static void *on_thread(void *ctx)
     return NULL;
 }
 
-/* Logs a failure that is new. */
 static void report_failure(struct replayer *self, const char *source, const struct error *err)
 {
-    if (strcmp(self->last_failure, err->text) == 0)
-        return;
-    memcpy(self->last_failure, err->text, sizeof(self->last_failure));
-    log_warn("replay_failed", "source=\"%s\" why=\"%s\"", source, err->text);
+    if (told_is_news(&self->last_failure, err))
+        log_warn("replay_failed", "source=\"%s\" why=\"%s\"", source, err->text);
 }
 
 /* Returns how long to wait for the next. */
@@ -325,7 +322,7 @@ static void publish(struct replayer *self, const struct breaker_permit *permit,
     if (!is_sent)
         report_failure(self, "nats", &err);
     else if (tally->stored > 0)
-        self->last_failure[0] = '\0';
+        told_reset(&self->last_failure);
     if (is_sent && tally->sent == 0)
         breaker_cancel(&self->guard.breaker, permit, now_ms);
     else

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "base/backoff.h"
+#include "base/told.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include "runtime/service.h"
@@ -14,7 +15,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/statvfs.h>
 
 enum { NEARLY_FULL_PERCENT = 80 };
@@ -40,7 +40,7 @@ struct spool {
     struct spool_dir_look look;
     struct backoff backoff;
     int64_t reopen_at_ms, adopt_at_ms;
-    char last_failure[200];
+    struct told last_failure;
     /* For /health, from any thread. */
     atomic_bool is_open, is_refusing, is_nearly_full;
     _Atomic int64_t own_batches; /* stored in a turn, so that it is never an older number */
@@ -163,13 +163,11 @@ static bool is_rescue_due(const struct spool_place *place, int64_t now_ms)
            spool_file_batches(place->file) == 0;
 }
 
-/* Logs a failure that is new: it will be tried again, and may fail so for long. */
+/* It will be tried again, and may fail so for long. */
 static void report_failure(struct spool *self, const char *directory, const struct error *err)
 {
-    if (strcmp(self->last_failure, err->text) == 0)
-        return;
-    memcpy(self->last_failure, err->text, sizeof(self->last_failure));
-    log_error("spool_failed", "directory=%s why=\"%s\"", directory, err->text);
+    if (told_is_news(&self->last_failure, err))
+        log_error("spool_failed", "directory=%s why=\"%s\"", directory, err->text);
 }
 
 static bool open_own(struct spool *self, struct error *err)
@@ -189,7 +187,7 @@ static bool open_own(struct spool *self, struct error *err)
     atomic_store(&self->is_open, true);
     atomic_store(&self->is_refusing, false);
     backoff_reset(&self->backoff);
-    self->last_failure[0] = '\0';
+    told_reset(&self->last_failure);
     log_info("spool_opened", "directory=%s batches=%" PRId64, self->own.dir.path,
              spool_file_batches(file));
     spool_report(self);
