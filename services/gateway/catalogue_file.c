@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "catalogue_snapshot.h"
+#include "runtime/auto_file.h"
 #include "runtime/clock.h"
 
 #include <dirent.h>
@@ -21,19 +22,6 @@ static void close_json(json_t **json)
 {
     json_decref(*json);
     *json = NULL;
-}
-
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd); /* what must be on disk was synced before */
-}
-
-static void close_directory(DIR **directory)
-{
-    if (*directory != NULL)
-        (void)closedir(*directory);
-    *directory = NULL;
 }
 
 static void format_checksum(const struct catalogue_snapshot *snapshot, char out[CHECKSUM_SIZE])
@@ -114,7 +102,7 @@ static bool read_all(json_t *root, struct catalogue_snapshot *snapshot, struct e
 
 struct catalogue_snapshot *catalogue_file_load(const char *path, size_t ads_max, struct error *err)
 {
-    AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    AUTO(auto_close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
     AUTO(close_json) json_t *root = NULL;
     AUTO(snapshot_free) struct catalogue_snapshot *snapshot = NULL;
     json_error_t why;
@@ -206,7 +194,7 @@ void catalogue_file_sweep(const char *path)
     const char *slash = strrchr(path, '/');
     const char *name = slash == NULL ? path : slash + 1;
     char directory[PATH_MAX_BYTES];
-    AUTO(close_directory) DIR *entries = NULL;
+    AUTO(auto_close_directory) DIR *entries = NULL;
     const struct dirent *entry;
     struct stat info;
 
@@ -225,7 +213,7 @@ void catalogue_file_sweep(const char *path)
 static bool sync_directory(const char *path)
 {
     char directory[PATH_MAX_BYTES];
-    AUTO(close_fd) int fd = -1;
+    AUTO(auto_close_fd) int fd = -1;
 
     directory_of(path, directory);
     fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -236,7 +224,7 @@ bool catalogue_file_save(const char *path, const struct catalogue_snapshot *snap
                          struct error *err)
 {
     AUTO(close_json) json_t *root = write_all(snapshot);
-    AUTO(close_fd) int fd = -1;
+    AUTO(auto_close_fd) int fd = -1;
     char beside[PATH_MAX_BYTES];
 
     if (root == NULL)

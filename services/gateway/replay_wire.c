@@ -2,6 +2,7 @@
 
 #include "ack.h"
 #include "base/auto.h"
+#include "clients/auto_nats.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
@@ -38,18 +39,6 @@ static bool await_reply(struct round *round, struct error *err);
 static void judge(struct round *round, struct kept_row *row, const char *bytes, size_t size_bytes);
 static void end_round(struct round *round);
 
-static void free_message(natsMsg **message)
-{
-    natsMsg_Destroy(*message);
-    *message = NULL;
-}
-
-static void free_inbox(natsInbox **inbox)
-{
-    natsInbox_Destroy(*inbox);
-    *inbox = NULL;
-}
-
 struct replay_wire *replay_wire_open(const struct bus_options *options, int ack_ms,
                                      struct error *err)
 {
@@ -78,7 +67,7 @@ void replay_wire_close(struct replay_wire **wire)
 
 static bool subscribe(struct replay_wire *self, natsConnection *connection, struct error *err)
 {
-    AUTO(free_inbox) natsInbox *inbox = NULL;
+    AUTO(auto_free_inbox) natsInbox *inbox = NULL;
     char subject[INBOX_SIZE + 2];
     natsStatus status = natsInbox_Create(&inbox);
 
@@ -188,7 +177,7 @@ static natsStatus make_message(const struct round *round, const struct kept_row 
 /* A row whose stream is full waits with those before it. */
 static bool publish_row(struct round *round, struct error *err)
 {
-    AUTO(free_message) natsMsg *message = NULL;
+    AUTO(auto_free_message) natsMsg *message = NULL;
     struct kept_row *row = &round->rows->rows[round->next++];
     natsStatus status;
 
@@ -228,7 +217,7 @@ static struct kept_row *find_row(struct round *round, const char *subject)
 
 static bool await_reply(struct round *round, struct error *err)
 {
-    AUTO(free_message) natsMsg *message = NULL;
+    AUTO(auto_free_message) natsMsg *message = NULL;
     int64_t wait_ms = round->silent_at_ms - clock_now_ms();
     natsStatus status =
         natsSubscription_NextMsg(&message, round->wire->replies, wait_ms > 0 ? wait_ms : 1);

@@ -1,6 +1,7 @@
 #include "spool_aside.h"
 
 #include "base/auto.h"
+#include "runtime/auto_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,13 +16,6 @@
 #define LOG     "-wal"
 
 enum { DIGITS_MAX = 18 }; /* of a number that an int64_t holds */
-
-static void close_directory(DIR **directory)
-{
-    if (*directory != NULL)
-        (void)closedir(*directory);
-    *directory = NULL;
-}
 
 static DIR *open_directory_of(const char *path, const char **out_name)
 {
@@ -61,7 +55,7 @@ static int compare(const void *left, const void *right)
 static void list(const char *path, const char *suffix, struct spool_asides *out)
 {
     const char *name = NULL;
-    AUTO(close_directory) DIR *directory = open_directory_of(path, &name);
+    AUTO(auto_close_directory) DIR *directory = open_directory_of(path, &name);
     const struct dirent *entry;
 
     out->count = 0;

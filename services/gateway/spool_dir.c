@@ -1,6 +1,7 @@
 #include "spool_dir.h"
 
 #include "base/auto.h"
+#include "runtime/auto_file.h"
 #include "runtime/clock.h"
 
 #include <dirent.h>
@@ -21,13 +22,6 @@ enum { TRY_MS = 20, MODE = 0700, NAMES_MAX = 100 };
 #define FILENAME "spool.db"
 
 enum lock_result { LOCK_TAKEN, LOCK_HELD, LOCK_GONE, LOCK_FAILED };
-
-static void close_directory(DIR **directory)
-{
-    if (*directory != NULL)
-        (void)closedir(*directory);
-    *directory = NULL;
-}
 
 bool spool_dir_is_instance(const char *name)
 {
@@ -217,7 +211,7 @@ static void unlink_in(const struct spool_dir *dir, const char *name)
 /* The lock goes last: a directory without one is nobody's to adopt. */
 bool spool_dir_remove(struct spool_dir *dir)
 {
-    AUTO(close_directory) DIR *directory = NULL;
+    AUTO(auto_close_directory) DIR *directory = NULL;
     const struct dirent *entry;
 
     unlink_in(dir, FILENAME);

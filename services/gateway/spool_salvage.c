@@ -1,6 +1,7 @@
 #include "spool_salvage.h"
 
 #include "base/auto.h"
+#include "runtime/auto_file.h"
 #include "spool_known.h"
 #include "spool_row.h"
 
@@ -42,13 +43,6 @@ static void free_statement(sqlite3_stmt **statement)
 {
     (void)sqlite3_finalize(*statement); /* repeats the code of the last step */
     *statement = NULL;
-}
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-    *fd = -1;
 }
 
 /* NULL: it cannot be opened; is it damaged, it has been set aside. */
@@ -156,8 +150,8 @@ static void close_damaged(struct salvage *self)
  * believed when two counters agree, so both become 0 and SQLite asks the file's size instead. */
 static bool graft_first_page(const char *fresh_path, const char *aside)
 {
-    AUTO(close_fd) int from = open(fresh_path, O_RDONLY | O_CLOEXEC);
-    AUTO(close_fd) int to = open(aside, O_WRONLY | O_CLOEXEC);
+    AUTO(auto_close_fd) int from = open(fresh_path, O_RDONLY | O_CLOEXEC);
+    AUTO(auto_close_fd) int to = open(aside, O_WRONLY | O_CLOEXEC);
     unsigned char page[SPOOL_PAGE_BYTES];
 
     if (from < 0 || to < 0 || pread(from, page, sizeof(page), 0) != (ssize_t)sizeof(page))
@@ -189,7 +183,7 @@ static uint32_t check_of(const struct progress *progress)
 
 static void load_progress(struct salvage *self)
 {
-    AUTO(close_fd) int fd = open(self->out->aside, O_RDONLY | O_CLOEXEC);
+    AUTO(auto_close_fd) int fd = open(self->out->aside, O_RDONLY | O_CLOEXEC);
     struct progress progress;
 
     self->low = 0;
@@ -203,7 +197,7 @@ static void load_progress(struct salvage *self)
 
 static void save_progress(const struct salvage *self)
 {
-    AUTO(close_fd) int fd = open(self->out->aside, O_WRONLY | O_CLOEXEC);
+    AUTO(auto_close_fd) int fd = open(self->out->aside, O_WRONLY | O_CLOEXEC);
     struct progress progress = {.low = self->low, .high = self->high};
 
     progress.check = check_of(&progress);

@@ -1,6 +1,7 @@
 #include "zones.h"
 
 #include "base/auto.h"
+#include "runtime/auto_file.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -51,16 +52,9 @@ static bool take(struct zones *self, const char *name, int depth)
     return !S_ISREG(file.st_mode) || add(self, name);
 }
 
-static void close_directory(DIR **directory)
-{
-    if (*directory != NULL)
-        (void)closedir(*directory);
-    *directory = NULL;
-}
-
 static bool read_directory(struct zones *self, const char *name, int depth)
 {
-    AUTO(close_directory) DIR *directory = NULL;
+    AUTO(auto_close_directory) DIR *directory = NULL;
     const struct dirent *entry = NULL;
     char path[PATH_SIZE];
 

@@ -1,18 +1,13 @@
 #include "clients/js_api.h"
 
 #include "base/auto.h"
+#include "clients/auto_nats.h"
 #include "clients/bus.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { SUBJECT_MAX = 160, NOT_FOUND = 404, BAD_REQUEST = 400, NOT_ALLOWED = 401, FORBIDDEN = 403 };
-
-static void free_message(natsMsg **message)
-{
-    natsMsg_Destroy(*message);
-    *message = NULL;
-}
 
 static void free_ack(jsPubAck **ack)
 {
@@ -60,7 +55,7 @@ static bool refuse(const json_t *refusal, const char *subject, int *out_code, st
 static bool ask(struct bus *bus, const char *subject, const char *body, int request_ms,
                 struct js_api_answer *out, struct error *err)
 {
-    AUTO(free_message) natsMsg *message = NULL;
+    AUTO(auto_free_message) natsMsg *message = NULL;
     AUTO(js_api_free) struct js_api_answer answer = {0};
     natsConnection *connection = bus_connection(bus);
     char full[SUBJECT_MAX];

@@ -1,6 +1,7 @@
 #include "clients/reader_private.h"
 
 #include "base/auto.h"
+#include "clients/auto_nats.h"
 #include "clients/clients_metrics.h"
 #include "clients/js_api.h"
 #include "runtime/clock.h"
@@ -33,22 +34,10 @@ enum { SUBJECT_MAX = 192, BODY_MAX = 512 };
 #define STATUS_CONFLICT "409"
 #define NS_PER_MS       INT64_C(1000000)
 
-static void free_message(natsMsg **message)
-{
-    natsMsg_Destroy(*message);
-    *message = NULL;
-}
-
-static void free_inbox(natsInbox **inbox)
-{
-    natsInbox_Destroy(*inbox);
-    *inbox = NULL;
-}
-
 /* Unique among all processes and times: a name used twice would mix two readers' deliveries. */
 static bool name_consumer(struct pull *pull)
 {
-    AUTO(free_inbox) natsInbox *inbox = NULL;
+    AUTO(auto_free_inbox) natsInbox *inbox = NULL;
     const char *unique;
 
     if (natsInbox_Create(&inbox) != NATS_OK)
@@ -232,7 +221,7 @@ static enum pull_event settle(struct pull *pull, const struct reader_options *op
 enum pull_event pull_next(struct pull *pull, const struct reader_options *options, int64_t wait_ms,
                           struct delivery *out)
 {
-    AUTO(free_message) natsMsg *message = NULL;
+    AUTO(auto_free_message) natsMsg *message = NULL;
     natsStatus status = natsSubscription_NextMsg(&message, pull->inbox, wait_ms);
 
     if (status == NATS_TIMEOUT && clock_now_ms() <= pull->silent_after_ms)

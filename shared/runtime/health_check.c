@@ -1,6 +1,7 @@
 #include "runtime/health_check.h"
 
 #include "base/auto.h"
+#include "runtime/auto_file.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -20,19 +21,13 @@ static void free_address(struct addrinfo **address)
     *address = NULL;
 }
 
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd); /* the answer has been read, or there is none */
-}
-
 bool health_check(const char *host, int port, struct error *err)
 {
     AUTO(free_address) struct addrinfo *peer = NULL;
 
     if (!resolve(host, port, &peer, err))
         return false;
-    AUTO(close_fd) int fd = socket(peer->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    AUTO(auto_close_fd) int fd = socket(peer->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return error_set(err, ERROR_UNAVAILABLE, "health: socket: %s", strerrordesc_np(errno));

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "base/backoff.h"
+#include "clients/auto_nats.h"
 #include "clients/bus.h"
 #include "event/codec.h"
 #include "event/event_id.h"
@@ -191,12 +192,6 @@ static void format_msg_id(const struct publisher *self, uint32_t partition, int 
              self->lanes[partition].batch_no + 1, refusals);
 }
 
-static void free_message(natsMsg **message)
-{
-    natsMsg_Destroy(*message);
-    *message = NULL;
-}
-
 static void free_ack(jsPubAck **ack)
 {
     jsPubAck_Destroy(*ack);
@@ -213,7 +208,7 @@ struct answer {
 static bool try_once(struct publisher *self, uint32_t partition, size_t size, int refusals,
                      struct answer *out, struct error *err)
 {
-    AUTO(free_message) natsMsg *message = NULL;
+    AUTO(auto_free_message) natsMsg *message = NULL;
     AUTO(free_ack) jsPubAck *ack = NULL;
     char subject[STREAM_SUBJECT_SIZE];
     char stream[STREAM_NAME_SIZE];

@@ -1,6 +1,7 @@
 /* A connection that answers NATS's service protocol, over restarts and moves of its server. */
 #include "base/auto.h"
 #include "bus_fixture.h"
+#include "clients/auto_nats.h"
 #include "clients/discovery.h"
 #include "event/event_id.h"
 #include "runtime/service.h"
@@ -13,12 +14,6 @@ static void free_connection(natsConnection **connection)
 {
     natsConnection_Destroy(*connection);
     *connection = NULL;
-}
-
-static void free_message(natsMsg **message)
-{
-    natsMsg_Destroy(*message);
-    *message = NULL;
 }
 
 /* The process is "adledger-test" with ID from the first test on. */
@@ -68,7 +63,7 @@ static natsStatus ask(natsConnection *asker, const char *subject, natsMsg **out_
 
 static void check_answers(natsConnection *asker, const char *subject, const char *part)
 {
-    AUTO(free_message) natsMsg *answer = NULL;
+    AUTO(auto_free_message) natsMsg *answer = NULL;
     natsStatus status = ask(asker, subject, &answer);
 
     if (status != NATS_OK)
@@ -84,7 +79,7 @@ static bool wait_until_answered(const struct server *server)
     natsStatus status;
 
     do {
-        AUTO(free_message) natsMsg *answer = NULL;
+        AUTO(auto_free_message) natsMsg *answer = NULL;
 
         status = ask(asker, "$SRV.PING.adledger-test", &answer);
     } while (status != NATS_OK && clock_now_ms() < deadline_ms);
@@ -118,7 +113,7 @@ TEST(what_is_asked_of_others_has_no_responder)
 
     assert_int_equal(natsConnection_PublishString(asker, "$SRV.PING", "nobody to answer"), NATS_OK);
     for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
-        AUTO(free_message) natsMsg *answer = NULL;
+        AUTO(auto_free_message) natsMsg *answer = NULL;
 
         assert_int_equal(ask(asker, subjects[i], &answer), NATS_NO_RESPONDERS);
     }
@@ -130,7 +125,7 @@ TEST(a_bus_answers_only_when_it_is_to)
     AUTO(server_close) struct server *server = server_open_nats();
     AUTO(bus_close) struct bus *bus = bus_on(server, err);
     AUTO(free_connection) natsConnection *asker = asker_on(server);
-    AUTO(free_message) natsMsg *answer = NULL;
+    AUTO(auto_free_message) natsMsg *answer = NULL;
 
     assert_int_equal(ask(asker, "$SRV.PING", &answer), NATS_NO_RESPONDERS);
 }
