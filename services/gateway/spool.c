@@ -134,12 +134,16 @@ static void tell_salvage(const char *path, const struct spool_salvage *salvage)
     if (salvage->was_damaged) {
         gateway_count(GATEWAY_spool_damaged_files_total, 1);
         log_error("spool_damaged",
-                  "file=%s aside=%s rescued=%" PRId64 " wrong=%" PRId64 " all=%s why=\"%s\"", path,
-                  salvage->aside, salvage->rescued, salvage->wrong, all, salvage->why);
+                  "file=%s aside=%s rescued=%" PRId64 " wrong=%" PRId64
+                  " all=%s why=\"%s\" stopped_by=\"%s\"",
+                  path, salvage->aside, salvage->rescued, salvage->wrong, all, salvage->why,
+                  salvage->stopped_by.text);
     } else if (salvage->asides > 0) {
         log_warn("spool_rescue_went_on",
-                 "file=%s aside=%s files=%zu rescued=%" PRId64 " wrong=%" PRId64 " all=%s", path,
-                 salvage->aside, salvage->asides, salvage->rescued, salvage->wrong, all);
+                 "file=%s aside=%s files=%zu rescued=%" PRId64 " wrong=%" PRId64
+                 " all=%s stopped_by=\"%s\"",
+                 path, salvage->aside, salvage->asides, salvage->rescued, salvage->wrong, all,
+                 salvage->stopped_by.text);
     }
 }
 

@@ -151,7 +151,7 @@ static void remove_with(const char *path, int64_t at_ms, const char *suffix)
     (void)unlink(name); /* it is looked for again with the next one */
 }
 
-bool spool_aside_mark(const char *path, int64_t at_ms)
+bool spool_aside_mark(const char *path, int64_t at_ms, struct error *err)
 {
     struct spool_asides rescued;
     char aside[SPOOL_ASIDE_PATH_MAX];
@@ -164,7 +164,8 @@ bool spool_aside_mark(const char *path, int64_t at_ms)
     name_with(path, at_ms, LOG, log);
     name_with(path, at_ms, RESCUED LOG, marked_log);
     if (rename(aside, marked) != 0)
-        return false;
+        return error_set(err, ERROR_UNAVAILABLE, "spool: cannot mark %s as rescued: %s", aside,
+                         strerrordesc_np(errno));
     (void)rename(log, marked_log); /* there need be none */
     list(path, RESCUED, &rescued);
     for (size_t i = 0; i + SPOOL_ASIDE_MAX < rescued.count; i++) {

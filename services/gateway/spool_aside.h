@@ -34,4 +34,4 @@ MUST_CHECK bool spool_aside_move(const char *path, int64_t *at_ms, struct error 
 /* Before the file is opened: ends a move that was cut short between the file and its log. */
 void spool_aside_end_move(const char *path);
 /* All that can be read of it is committed elsewhere. */
-MUST_CHECK bool spool_aside_mark(const char *path, int64_t at_ms);
+MUST_CHECK bool spool_aside_mark(const char *path, int64_t at_ms, struct error *err);

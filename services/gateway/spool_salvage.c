@@ -5,6 +5,7 @@
 #include "spool_known.h"
 #include "spool_row.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -75,30 +76,46 @@ struct spool_file *spool_salvage_open(const char *path, int64_t max_bytes, int64
     file = open_or_replace(path, max_bytes, at_ms, out, err);
     spool_aside_list(path, &asides);
     out->asides = asides.count;
-    out->is_partial = asides.count > 0 && file == NULL;
-    if (file != NULL && asides.count > 0) {
+    if (asides.count > 0 && file == NULL) {
+        out->is_partial = true;
+        out->stopped_by = *err;
+    } else if (asides.count > 0) {
         salvage.into = file;
         rescue_all(path, &asides, &salvage);
     }
     return TAKE(file);
 }
 
+/* Ends the rescue for now; the first reason is the one that counts. */
+static void stop(struct salvage *self, const struct error *why)
+{
+    if (self->out->is_partial)
+        return;
+    self->out->is_partial = true;
+    self->out->stopped_by = *why;
+}
+
 /* Up to the first that cannot be finished now: the next would find no more room than it did. */
 static void rescue_all(const char *path, const struct spool_asides *asides, struct salvage *self)
 {
     AUTO(auto_free) struct kept_rows *chunk = calloc(1, sizeof(*chunk));
-    struct error ignored;
+    struct error why;
 
     self->chunk = chunk;
-    self->out->is_partial = chunk == NULL || !spool_known_begin(&self->known, self->into, &ignored);
+    if (chunk == NULL) {
+        (void)error_set(&why, ERROR_LIMIT, "spool: no memory for a rescue");
+        stop(self, &why);
+        return;
+    }
+    if (!spool_known_begin(&self->known, self->into, &why))
+        stop(self, &why);
     for (size_t i = 0; i < asides->count && !self->out->is_partial; i++) {
         spool_aside_name(path, asides->at_ms[i], self->out->aside);
         rescue(path, self);
-        if (!self->out->is_partial && !spool_aside_mark(path, asides->at_ms[i]))
-            self->out->is_partial = true;
+        if (!self->out->is_partial && !spool_aside_mark(path, asides->at_ms[i], &why))
+            stop(self, &why);
     }
-    if (chunk != NULL)
-        spool_known_end(&self->known);
+    spool_known_end(&self->known);
 }
 
 /* A disk or a memory that does not serve may serve later; what is damaged stays so. */
@@ -121,8 +138,13 @@ static bool may_pass(int code)
 /* Returns the code; one that may pass ends the rescue for now. */
 static int note(struct salvage *self, int code)
 {
-    if (may_pass(code))
-        self->out->is_partial = true;
+    struct error why;
+
+    if (may_pass(code)) {
+        (void)error_set(&why, ERROR_UNAVAILABLE, "spool: the damaged file: %s",
+                        sqlite3_errstr(code));
+        stop(self, &why);
+    }
     return code;
 }
 
@@ -148,18 +170,21 @@ static void close_damaged(struct salvage *self)
 
 /* Page 1 of the new file, with the number of pages that the damaged one has: "in header" is only
  * believed when two counters agree, so both become 0 and SQLite asks the file's size instead. */
-static bool graft_first_page(const char *fresh_path, const char *aside)
+static bool graft_first_page(const char *fresh_path, const char *aside, struct error *err)
 {
     AUTO(auto_close_fd) int from = open(fresh_path, O_RDONLY | O_CLOEXEC);
     AUTO(auto_close_fd) int to = open(aside, O_WRONLY | O_CLOEXEC);
     unsigned char page[SPOOL_PAGE_BYTES];
 
     if (from < 0 || to < 0 || pread(from, page, sizeof(page), 0) != (ssize_t)sizeof(page))
-        return false;
+        return error_set(err, ERROR_UNAVAILABLE, "spool: page 1 cannot be read: %s",
+                         strerrordesc_np(errno));
     memset(page + 28, 0, 4);    /* pages in the file */
     memset(page + 32, 0, 8);    /* the free list: nobody will write here */
     memset(page + 92, 0xff, 4); /* version-valid-for: does not agree with the change counter */
-    return pwrite(to, page, sizeof(page), 0) == (ssize_t)sizeof(page);
+    return pwrite(to, page, sizeof(page), 0) == (ssize_t)sizeof(page) ||
+           error_set(err, ERROR_UNAVAILABLE, "spool: page 1 cannot be replaced: %s",
+                     strerrordesc_np(errno));
 }
 
 /*
@@ -208,6 +233,7 @@ static void save_progress(const struct salvage *self)
 /* What cannot be read in the end can be read by nobody, unless is_partial says otherwise. */
 static void rescue(const char *fresh_path, struct salvage *self)
 {
+    struct error why;
     bool is_read;
 
     self->found = 0;
@@ -215,8 +241,8 @@ static void rescue(const char *fresh_path, struct salvage *self)
     is_read = open_damaged(self) && read_all(self);
     close_damaged(self);
     if (!is_read && !self->out->is_partial) {
-        if (!graft_first_page(fresh_path, self->out->aside))
-            self->out->is_partial = true;
+        if (!graft_first_page(fresh_path, self->out->aside, &why))
+            stop(self, &why);
         else if (open_damaged(self))
             (void)read_all(self);
         close_damaged(self);
@@ -294,7 +320,7 @@ static bool read_all(struct salvage *self)
 static void take_row(struct salvage *self, sqlite3_stmt *select)
 {
     struct kept_row row;
-    struct error ignored;
+    struct error why;
     bool is_new = false;
 
     spool_row_read(select, &row);
@@ -308,22 +334,21 @@ static void take_row(struct salvage *self, sqlite3_stmt *select)
         flush(self);
     if (self->out->is_partial)
         return;
-    if (!spool_known_add(&self->known, &row.batch, &is_new, &ignored) ||
-        (is_new && !kept_rows_add(self->chunk, &row, &ignored)))
-        self->out->is_partial = true;
+    if (!spool_known_add(&self->known, &row.batch, &is_new, &why) ||
+        (is_new && !kept_rows_add(self->chunk, &row, &why)))
+        stop(self, &why);
 }
 
 /* So many rows of the chunk, in one transaction. */
-static bool copy(struct salvage *self, size_t first, size_t count)
+static bool copy(struct salvage *self, size_t first, size_t count, struct error *err)
 {
     struct keep_job jobs[CHUNK_ROWS];
-    struct error ignored;
     int64_t last_id = self->chunk->rows[first + count - 1].id;
 
     for (size_t i = 0; i < count; i++)
         jobs[i] = (struct keep_job){.batch = self->chunk->rows[first + i].batch,
                                     .next = i + 1 < count ? &jobs[i + 1] : NULL};
-    if (!spool_file_write(self->into, jobs, self->at_ms, &ignored))
+    if (!spool_file_write(self->into, jobs, self->at_ms, err))
         return false;
     self->out->rescued += (int64_t)count;
     if (self->is_backwards)
@@ -337,12 +362,15 @@ static bool copy(struct salvage *self, size_t first, size_t count)
 static void flush(struct salvage *self)
 {
     size_t count = self->chunk->count;
+    struct error why;
 
-    if (count == 0 || self->out->is_partial || copy(self, 0, count)) {
+    if (count == 0 || self->out->is_partial || copy(self, 0, count, &why)) {
         kept_rows_reset(self->chunk);
         return;
     }
-    for (size_t i = 0; i < count && !self->out->is_partial; i++)
-        self->out->is_partial = !copy(self, i, 1);
+    for (size_t i = 0; i < count && !self->out->is_partial; i++) {
+        if (!copy(self, i, 1, &why))
+            stop(self, &why);
+    }
     kept_rows_reset(self->chunk);
 }

@@ -12,7 +12,8 @@
  *          in the new file already is not copied twice; what has been published meanwhile may be
  *          published again, and counts once, as ingest knows it.
  * Errors:  as spool_file_open; ERROR_LIMIT also when too many files aside wait. A rescue that stops
- *          half-way, for want of room, memory or a disk that answers, is told by is_partial.
+ *          half-way, for want of room, memory or a disk that answers, is told by is_partial and
+ *          stopped_by.
  * Limits:  SALVAGE_PROBES_MAX ids are looked for one by one. A file that was set aside stays, for
  *          whoever is to look into it, and counts for no limit of bytes; spool_aside.h has the
  *          number of them.
@@ -31,6 +32,7 @@ struct spool_salvage {
     int64_t rescued;                  /* rows that were copied into the file */
     int64_t wrong;                    /* rows with a wrong checksum */
     bool is_partial;                  /* there is more to copy: the next opening goes on */
+    struct error stopped_by;          /* why, if it is partial */
 };
 
 struct spool_file *spool_salvage_open(const char *path, int64_t max_bytes, int64_t at_ms,

@@ -330,10 +330,13 @@ TEST(without_room_for_all_a_rescue_goes_on_where_it_stopped)
     first = rescue_a_part(&dir, seen, &salvage);
     assert_in_range(first, 1, COUNT - 2);
     assert_true(salvage.is_partial);
+    assert_int_equal(salvage.stopped_by.kind, ERROR_LIMIT);
+    assert_non_null(strstr(salvage.stopped_by.text, "spool: "));
     assert_true(is_there(&dir, "spool.db.damaged-1234"));
     for (int i = 0; i < 4 && salvage.is_partial; i++)
         (void)rescue_a_part(&dir, seen, &salvage);
     assert_false(salvage.is_partial);
+    assert_int_equal(salvage.stopped_by.kind, ERROR_NONE);
     assert_true(is_there(&dir, "spool.db.damaged-1234.rescued"));
     for (size_t i = 1; i <= COUNT; i++)
         missing += !seen[i];
@@ -359,10 +362,28 @@ TEST(a_new_file_that_cannot_be_made_leaves_the_rescue_to_the_next_opening)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_true(salvage.was_damaged);
     assert_true(salvage.is_partial);
+    assert_string_equal(salvage.stopped_by.text, why.text);
 
     assert_int_equal(rescue(&dir, &salvage), COUNT);
     assert_int_equal(salvage.rescued, COUNT);
     assert_true(is_there(&dir, "spool.db.damaged-1234.rescued"));
+}
+
+TEST(a_file_that_cannot_be_marked_as_rescued_says_why)
+{
+    AUTO(temp_dir_remove) struct temp_dir dir = temp_dir_new();
+    struct spool_salvage salvage;
+    char path[TEMP_PATH_SIZE];
+
+    fill(&dir, 1, COUNT);
+    set_aside(&dir, "spool.db.damaged-7");
+    assert_int_equal(mkdir(temp_dir_path(&dir, "spool.db.damaged-7.rescued", path), 0700), 0);
+
+    assert_int_equal(rescue(&dir, &salvage), COUNT);
+    assert_true(salvage.is_partial);
+    assert_int_equal(salvage.stopped_by.kind, ERROR_UNAVAILABLE);
+    assert_non_null(strstr(salvage.stopped_by.text, "spool.db.damaged-7 as rescued"));
+    assert_int_equal(rmdir(path), 0);
 }
 
 TEST(the_files_aside_are_bounded_and_none_that_waits_is_thrown_away)
@@ -383,13 +404,13 @@ TEST(the_files_aside_are_bounded_and_none_that_waits_is_thrown_away)
     assert_fails(ERROR_LIMIT, spool_aside_move(path, &(int64_t){AT_MS}, err));
     assert_true(is_there(&dir, "spool.db"));
 
-    assert_true(spool_aside_mark(path, AT_MS));
+    assert_ok(spool_aside_mark(path, AT_MS, err));
     for (int64_t i = 1; i <= SPOOL_ASIDE_MAX; i++) {
         int64_t at_ms = 9000 + i;
 
         temp_file_write(path, "", 0);
         assert_ok(spool_aside_move(path, &at_ms, err));
-        assert_true(spool_aside_mark(path, at_ms));
+        assert_ok(spool_aside_mark(path, at_ms, err));
     }
     assert_false(is_there(&dir, "spool.db.damaged-1234.rescued"));
     assert_true(is_there(&dir, "spool.db.damaged-9001.rescued"));
@@ -408,4 +429,5 @@ TESTS(RUN(a_file_whose_header_is_gone_gives_all_of_its_batches),
       RUN(a_rescue_may_be_killed_at_any_moment), RUN(a_log_that_was_left_behind_follows_its_file),
       RUN(without_room_for_all_a_rescue_goes_on_where_it_stopped),
       RUN(a_new_file_that_cannot_be_made_leaves_the_rescue_to_the_next_opening),
+      RUN(a_file_that_cannot_be_marked_as_rescued_says_why),
       RUN(the_files_aside_are_bounded_and_none_that_waits_is_thrown_away))
