@@ -159,8 +159,10 @@ static bool look(struct keeper *self, struct place *place, struct error *err)
     if (!is_redis_up)
         return error_wrap(err, "keeper");
     if (!stream_get_state(self->options.bus, self->options.partition, &stream, err)) {
+        /* Gateway or ingest makes it; was it deleted, the readers tell what is lost: stream_gap. */
         if (err->kind == ERROR_INVALID)
-            err->kind = ERROR_UNAVAILABLE; /* ingest makes the stream, sooner or later */
+            return error_set(err, ERROR_UNAVAILABLE, "keeper: partition %u has no stream yet",
+                             self->options.partition);
         return error_wrap(err, "keeper");
     }
     place->first_seq = stream.first_seq;
