@@ -13,12 +13,6 @@
 /* Each wait has its own deadline; this one is above all of them and below the 25 s of a stop. */
 enum { DRAIN_MAX_MS = 20000 };
 
-static void warn_of_notes(const struct endpoints *endpoints)
-{
-    for (size_t i = 0; i < endpoints->note_count; i++)
-        log_warn("setting_ignored", "why=\"%s\"", endpoints->notes[i]);
-}
-
 /* The dependencies may come in any order, and late. */
 static void open_when_possible(struct crew *crew, struct service *service)
 {
@@ -37,11 +31,12 @@ int main(int argc, char **argv)
 
     if (!config_command_line(argc, argv, "analytics", settings_rows, &settings, &status))
         return status;
-    if (!config_load(settings_rows, &settings, &err) || !settings_resolve(&settings, &err) ||
+    if (!config_load(settings_rows, &settings, &err) ||
+        !endpoints_resolve(&settings.endpoints, &err) ||
         !endpoints_open(&settings.endpoints, &err) ||
         !process_open("analytics", &settings.process, &err))
         return service_fail(&err);
-    warn_of_notes(&settings.endpoints);
+    endpoints_tell_notes(&settings.endpoints);
 
     AUTO(service_close) struct service *service = service_open("analytics", &err);
     if (service == NULL || !service_limit_drain(service, DRAIN_MAX_MS, &err))
@@ -52,7 +47,8 @@ int main(int argc, char **argv)
                                 .http_port = settings.ops_port,
                                 .partitions = settings.partitions});
 
-    const struct reload_options reload_options = settings_reload_options(&settings, service);
+    struct endpoints_reload reload = settings_reload(&settings);
+    const struct reload_options reload_options = endpoints_reload_options(&reload, service);
     AUTO(reloader_close) struct reloader *reloader = reloader_open(&reload_options, &err);
     if (reloader == NULL)
         return service_fail(&err);

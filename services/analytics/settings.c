@@ -37,30 +37,14 @@ const struct option_row settings_rows[] = {
     OPTION_END,
 };
 
-bool settings_resolve(struct settings *settings, struct error *err)
+struct endpoints_reload settings_reload(const struct settings *settings)
 {
-    return endpoints_resolve(&settings->endpoints, err);
-}
-
-static bool on_reload(void *ctx, void *fresh, struct error *err)
-{
-    const struct settings *running = ctx;
-    struct settings *settings = fresh;
-
-    return settings_resolve(settings, err) &&
-           endpoints_take_up(&running->endpoints, &settings->endpoints, err);
-}
-
-struct reload_options settings_reload_options(struct settings *settings, struct service *service)
-{
-    return (struct reload_options){
-        .service = service,
+    return (struct endpoints_reload){
         .rows = settings_rows,
         .settings = settings,
         .settings_size = sizeof(*settings),
         .process_offset = offsetof(struct settings, process),
-        .apply = on_reload,
-        .ctx = settings,
+        .endpoints_offset = offsetof(struct settings, endpoints),
     };
 }
 

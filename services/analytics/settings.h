@@ -6,11 +6,10 @@
  */
 #pragma once
 
-#include "base/error.h"
 #include "clients/endpoints.h"
+#include "clients/endpoints_reload.h"
 #include "runtime/config.h"
 #include "runtime/process_options.h"
-#include "runtime/reloader.h"
 #include <stdint.h>
 
 struct settings {
@@ -29,7 +28,5 @@ struct settings {
 
 extern const struct option_row settings_rows[];
 
-/* Applies what one row alone cannot check. Call it once, after config_load. */
-MUST_CHECK bool settings_resolve(struct settings *settings, struct error *err);
-struct reload_options settings_reload_options(struct settings *settings, struct service *service);
+struct endpoints_reload settings_reload(const struct settings *settings);
 void settings_free(struct settings *settings);

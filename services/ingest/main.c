@@ -3,31 +3,21 @@
  */
 #include "base/auto.h"
 #include "clients/discovery.h"
-#include "clients/lease.h"
-#include "dlq.h"
 #include "health.h"
 #include "http/ops.h"
 #include "http/server.h"
 #include "ingest_metrics.h"
-#include "runtime/clock.h"
 #include "runtime/log.h"
 #include "runtime/service.h"
+#include "serve.h"
 #include "settings.h"
 #include "startup.h"
-#include "upkeep.h"
-#include "workers.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* Each wait has its own deadline; this one is above all of them and below the 25 s of a stop. */
 enum { DRAIN_MAX_MS = 20000 };
-
-static void free_settings(struct settings *settings)
-{
-    endpoints_close(&settings->endpoints);
-    config_free(settings_rows, settings);
-}
 
 static bool load(struct settings *settings, struct error *err)
 {
@@ -36,8 +26,7 @@ static bool load(struct settings *settings, struct error *err)
         !endpoints_open(&settings->endpoints, err) ||
         !process_open("ingest", &settings->process, err))
         return false;
-    for (size_t i = 0; i < settings->endpoints.note_count; i++)
-        log_warn("setting_ignored", "why=\"%s\"", settings->endpoints.notes[i]);
+    endpoints_tell_notes(&settings->endpoints);
     return true;
 }
 
@@ -53,63 +42,9 @@ static bool take_migrate(int *argc, char **argv)
     return is_migrate;
 }
 
-/* The leases are renewed here; the beat goes on only while every worker comes round. */
-static void run(struct service *service, struct leases *leases, struct health *health,
-                int64_t ttl_ms)
-{
-    size_t beat = service_add_beat(service, "workers");
-    struct error err = {0};
-
-    health_show(service, health);
-    service_ready(service);
-    while (service_running(service)) {
-        int64_t now_ms = clock_now_ms();
-
-        if (workers_turned_since(health->workers, now_ms - SERVICE_LIVENESS_MS))
-            service_beat(service, beat, now_ms);
-        if (leases_step(leases, now_ms, &err)) {
-            service_resume(service);
-            service_wait(service, ttl_ms / 3);
-        } else {
-            service_pause(service, &err);
-        }
-    }
-    health_hide(service);
-}
-
-/* Everything that reads, until the service is to stop. */
-static bool serve(const struct settings *settings, struct service *service, struct bus *bus,
-                  struct error *err)
-{
-    const struct lease_options lease_options = settings_lease_options(settings);
-    AUTO(leases_close) struct leases *leases = leases_new(bus, &lease_options, err);
-    if (leases == NULL)
-        return false;
-
-    const struct upkeep_options upkeep_options = settings_upkeep_options(settings);
-    AUTO(upkeep_close) struct upkeep *upkeep = upkeep_open(&upkeep_options, service, err);
-    if (upkeep == NULL)
-        return false;
-
-    const struct dlq_options dlq_options = settings_dlq_options(settings);
-    AUTO(dlq_close) struct dlq *dlq = dlq_open(&dlq_options, bus, service, err);
-    if (dlq == NULL)
-        return false;
-
-    const struct workers_options workers_options = settings_workers_options(settings);
-    AUTO(workers_close)
-    struct workers *workers = workers_open(&workers_options, bus, leases, service, err);
-    if (workers == NULL)
-        return false;
-
-    struct health health = {.bus = bus, .workers = workers};
-    run(service, leases, &health, settings->lease_ttl_ms);
-    return true;
-}
-
 int main(int argc, char **argv)
 {
-    AUTO(free_settings) struct settings settings = {0};
+    AUTO(settings_free) struct settings settings = {0};
     struct error err = {0};
     int status = EXIT_SUCCESS;
     bool is_migrate = take_migrate(&argc, argv);
@@ -131,7 +66,8 @@ int main(int argc, char **argv)
                                 .http_port = settings.ops_port,
                                 .partitions = settings.partitions});
 
-    const struct reload_options reload_options = settings_reload_options(&settings, service);
+    struct endpoints_reload reload = settings_reload(&settings);
+    const struct reload_options reload_options = endpoints_reload_options(&reload, service);
     AUTO(reloader_close) struct reloader *reloader = reloader_open(&reload_options, &err);
     if (reloader == NULL)
         return service_fail(&err);
@@ -146,7 +82,7 @@ int main(int argc, char **argv)
         return service_fail(&err);
     if (bus == NULL)
         return EXIT_SUCCESS; /* stopped before it had started */
-    if (!serve(&settings, service, bus, &err))
+    if (!serve_until_stop(&settings, service, bus, &err))
         return service_fail(&err);
     log_info("service_drained", "name=ingest");
     return EXIT_SUCCESS;

@@ -51,25 +51,14 @@ const struct option_row settings_rows[] = {
     OPTION_END,
 };
 
-static bool on_reload(void *ctx, void *fresh, struct error *err)
+struct endpoints_reload settings_reload(const struct settings *settings)
 {
-    const struct settings *running = ctx;
-    struct settings *settings = fresh;
-
-    return endpoints_resolve(&settings->endpoints, err) &&
-           endpoints_take_up(&running->endpoints, &settings->endpoints, err);
-}
-
-struct reload_options settings_reload_options(struct settings *settings, struct service *service)
-{
-    return (struct reload_options){
-        .service = service,
+    return (struct endpoints_reload){
         .rows = settings_rows,
         .settings = settings,
         .settings_size = sizeof(*settings),
         .process_offset = offsetof(struct settings, process),
-        .apply = on_reload,
-        .ctx = settings,
+        .endpoints_offset = offsetof(struct settings, endpoints),
     };
 }
 
@@ -131,4 +120,10 @@ struct workers_options settings_workers_options(const struct settings *settings)
                    .lock_ms = (int)settings->pg_lock_ms,
                    .stream = settings_stream_limits(settings)},
     };
+}
+
+void settings_free(struct settings *settings)
+{
+    endpoints_close(&settings->endpoints);
+    config_free(settings_rows, settings);
 }

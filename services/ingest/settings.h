@@ -2,17 +2,17 @@
  * settings.h — everything about ingest that can be set
  *
  * Why:    one table is the source of loading, --help, --check-config and docs/configuration.md.
- * Memory: strings are owned by the struct until config_free with settings_rows.
+ * Memory: strings are owned by the struct until settings_free.
  */
 #pragma once
 
 #include "clients/bus.h"
 #include "clients/endpoints.h"
+#include "clients/endpoints_reload.h"
 #include "clients/lease.h"
 #include "dlq.h"
 #include "runtime/config.h"
 #include "runtime/process_options.h"
-#include "runtime/reloader.h"
 #include "upkeep.h"
 #include "workers.h"
 #include <stdint.h>
@@ -40,9 +40,11 @@ struct settings {
 extern const struct option_row settings_rows[];
 
 /* The settings as each part takes them; strings are borrowed. */
-struct reload_options settings_reload_options(struct settings *settings, struct service *service);
+struct endpoints_reload settings_reload(const struct settings *settings);
 struct stream_limits settings_stream_limits(const struct settings *settings);
 struct lease_options settings_lease_options(const struct settings *settings);
 struct upkeep_options settings_upkeep_options(const struct settings *settings);
 struct dlq_options settings_dlq_options(const struct settings *settings);
 struct workers_options settings_workers_options(const struct settings *settings);
+
+void settings_free(struct settings *settings);

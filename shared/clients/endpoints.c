@@ -46,6 +46,12 @@ bool endpoints_resolve(struct endpoints *endpoints, struct error *err)
            resolve_redis(endpoints, err);
 }
 
+void endpoints_tell_notes(const struct endpoints *endpoints)
+{
+    for (size_t i = 0; i < endpoints->note_count; i++)
+        log_warn("setting_ignored", "why=\"%s\"", endpoints->notes[i]);
+}
+
 /* What libpq understands; a DSN made for another driver may hold more. */
 static bool is_keyword(const char *word, size_t size)
 {

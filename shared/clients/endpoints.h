@@ -96,6 +96,8 @@ struct endpoints {
 
 /* Applies the precedence and checks the form; a member that was not in the table is skipped. */
 MUST_CHECK bool endpoints_resolve(struct endpoints *endpoints, struct error *err);
+/* Logs what endpoints_resolve has noted: once, at a start, when there is a log. */
+void endpoints_tell_notes(const struct endpoints *endpoints);
 
 /* After endpoints_resolve, before the clients are made. */
 MUST_CHECK bool endpoints_open(struct endpoints *endpoints, struct error *err);
