@@ -3,32 +3,10 @@
 #include "base/auto.h"
 #include "clients/pg.h"
 
-#include <string.h>
-
 enum { OID_TEXT = 25 };
 
 static const char sql_known_ads[] =
     "SELECT id FROM ads WHERE id = ANY($1::text[]) ORDER BY id COLLATE \"C\"";
-
-/* The ads come sorted by bytes. */
-static bool is_known(const PGresult *ads, const char *ad_id)
-{
-    int low = 0;
-    int high = PQntuples(ads);
-
-    while (low < high) {
-        int middle = low + (high - low) / 2;
-        int order = strcmp(ad_id, PQgetvalue(ads, middle, 0));
-
-        if (order == 0)
-            return true;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return false;
-}
 
 static bool is_open(const struct batch_row *row)
 {
@@ -56,7 +34,7 @@ bool ads_resolve(struct pg *pg, struct batch *batch, struct error *err)
     for (size_t i = 0; i < batch->row_count; i++) {
         const struct batch_row *row = &batch->rows[i];
 
-        if (is_open(row) && !is_known(ads, row->event.ad_id) &&
+        if (is_open(row) && !pg_rows_have(ads, row->event.ad_id) &&
             !batch_set_aside(batch, i, LETTER_UNKNOWN_AD, NULL, "the ad is not in the catalogue",
                              err))
             return false;

@@ -92,6 +92,8 @@ void pg_set_query_ms(struct pg *pg, int query_ms);
 const char *pg_sqlstate(const struct pg *pg); /* of the last failure; "" when it was no SQL error */
 PGconn *pg_raw(struct pg *pg);                /* borrowed; for LISTEN */
 void pg_result_clear(PGresult **result);
+/* text is in column 0, whose rows the statement has sorted by bytes: COLLATE "C", or uuids. */
+bool pg_rows_have(const PGresult *sorted, const char *text);
 
 /* Waits up to wait_ms for a notification on a LISTENed channel; true: one came (it is consumed). */
 MUST_CHECK bool pg_wait_notify(struct pg *pg, int wait_ms, bool *out_came, struct error *err);

@@ -138,28 +138,6 @@ bool target_enter_ads(struct target *target, const struct target_ad *ads, size_t
     return true;
 }
 
-/* The ids come back sorted, as uuids and bytes sort alike. */
-static bool is_stored(const PGresult *stored, const uint8_t id[EVENT_ID_SIZE])
-{
-    int low = 0;
-    int high = PQntuples(stored);
-    char text[37];
-
-    event_id_format(id, text);
-    while (low < high) {
-        int middle = low + (high - low) / 2;
-        int order = strcmp(text, PQgetvalue(stored, middle, 0));
-
-        if (order == 0)
-            return true;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return false;
-}
-
 bool target_find_events(struct target *target, const uint8_t (*ids)[EVENT_ID_SIZE], size_t count,
                         bool *out_known, struct error *err)
 {
@@ -176,8 +154,12 @@ bool target_find_events(struct target *target, const uint8_t (*ids)[EVENT_ID_SIZ
                   "SELECT event_id FROM events WHERE event_id = ANY($1::uuid[]) ORDER BY event_id",
                   &param, 1, &result, err))
         return error_wrap(err, "events");
-    for (size_t i = 0; i < count; i++)
-        out_known[i] = is_stored(result, ids[i]);
+    for (size_t i = 0; i < count; i++) {
+        char id[37];
+
+        event_id_format(ids[i], id);
+        out_known[i] = pg_rows_have(result, id);
+    }
     return true;
 }
 
