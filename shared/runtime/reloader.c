@@ -94,24 +94,28 @@ static void reload(const struct reload_options *options)
     is_done = fresh != NULL && take_up(options, fresh, &err);
     if (fresh != NULL)
         config_free(options->rows, fresh);
-    if (is_done)
-        log_info("settings_reloaded", "service=%s", service_name(options->service));
-    else
+    if (!is_done)
         log_error("reload_failed", "why=\"%s\"", err.text);
 }
 
-static void tell_frozen(const struct reload_options *options, const void *fresh)
+/* Returns how many there are. */
+static int tell_frozen(const struct reload_options *options, const void *fresh)
 {
     const struct option_row *row = config_find_frozen(options->rows, options->settings, fresh);
+    int count = 0;
 
-    for (; row != NULL; row = config_find_frozen(row + 1, options->settings, fresh))
+    for (; row != NULL; row = config_find_frozen(row + 1, options->settings, fresh)) {
         log_warn("setting_needs_restart", "name=\"%s\"", row->name);
+        count++;
+    }
+    return count;
 }
 
 static bool take_up(const struct reload_options *options, void *fresh, struct error *err)
 {
     struct process_settings process;
     enum log_level level;
+    int frozen;
 
     if (!config_load(options->rows, fresh, err))
         return false;
@@ -121,6 +125,7 @@ static bool take_up(const struct reload_options *options, void *fresh, struct er
     if (options->apply != NULL && !options->apply(options->ctx, fresh, err))
         return false;
     log_set_level(level); /* the first thing that cannot fail */
-    tell_frozen(options, fresh);
+    frozen = tell_frozen(options, fresh);
+    log_info("settings_reloaded", "need_restart=%d", frozen);
     return true;
 }

@@ -118,7 +118,7 @@ TEST(takes_up_what_a_file_says_now)
     put(fixture.limit, "7");
     assert_int_equal(kill(getpid(), SIGHUP), 0);
 
-    await_log(&fixture, "settings_reloaded");
+    await_log(&fixture, "\"service\":\"test\",\"event\":\"settings_reloaded\",\"need_restart\":0}");
     assert_int_equal(7, atomic_load(&fixture.limit_seen));
     assert_int_equal(2, fixture.settings.limit); /* who has the old one keeps it */
 }
@@ -159,7 +159,7 @@ TEST(tells_which_rows_need_a_restart)
     put(fixture.level, "debug");
     assert_int_equal(kill(getpid(), SIGHUP), 0);
 
-    await_log(&fixture, "settings_reloaded");
+    await_log(&fixture, "\"event\":\"settings_reloaded\",\"need_restart\":1}");
     await_log(&fixture, "\"event\":\"setting_needs_restart\",\"name\":\"T_PORT\"");
     assert_true(log_is_on(LOG_DEBUG));
 }
