@@ -288,4 +288,4 @@ def test_the_ingress_has_tls_a_limit_and_no_inside_routes():
     assert tls["secretName"] == "adledger-tls" and tls["hosts"] == [rule["host"] for rule in ingress["spec"]["rules"]]
     assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"] == "1m"
     paths = {(path["path"], path["pathType"]) for path in ingress["spec"]["rules"][0]["http"]["paths"]}
-    assert paths == {("/api/v1", "Prefix"), ("/ads", "Prefix"), ("/swagger", "Prefix"), ("/", "Exact")}
+    assert paths == {("/api/v1", "Prefix"), ("/ads", "Prefix")}

@@ -209,7 +209,7 @@ def test_a_request_has_one_id(product, proxy, given):
     assert got == given if given == "one.of-mine_7" else re.fullmatch("[0-9a-f]{32}" if given is None else "[A-Za-z0-9._-]{1,64}", got)
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/health", "/health/ready", "/info", "/livez", "/adsx", "/api/v1/../../metrics", "/ads/../metrics", "//metrics", "/%6detrics"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/health", "/health/ready", "/info", "/livez", "/adsx", "/api/v1/../../metrics", "/ads/../metrics", "//metrics", "/%6detrics"])
 def test_what_is_for_operators_is_not_reached(proxy, path):
     assert proxy.curl(path, "--path-as-is")[1] == 404
 
