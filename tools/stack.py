@@ -40,6 +40,7 @@ from keys import key_line, new_key  # noqa: E402
 PG_BIN = Path("/usr/lib/postgresql/15/bin")
 START_SECONDS = 30
 STOP_SECONDS = 25
+HEALTH_SECONDS = 15
 # Private servers stay away from the standard ports, so that they never meet the machine's own.
 PREFERRED_PORTS = {"nats": 24222, "nats_monitor": 28222, "postgres": 25432, "redis": 26379,
                    "gateway": 8080, "ingest": 8081, "analytics": 8082}
@@ -72,6 +73,12 @@ def free_port(taken=()):
         if port not in taken and port_is_free(port):
             return port
     raise StackError("no free port between 20000 and 30000 on 127.0.0.1")
+
+
+def command():
+    """How ./run is called for the stack that the environment names."""
+    directory = os.environ.get("RUN_DIR")
+    return f"RUN_DIR={shlex.quote(directory)} ./run" if directory else "./run"
 
 
 def start_time(pid):
@@ -177,7 +184,7 @@ class Stack:
         for name, port in fixed_ports.items():
             running = settings["ports"].get(name)
             if running not in (None, port) and Process(self, name).pid is not None:
-                raise StackError(f"{name} runs on port {running}: stop it first (./run --stop) to move it to {port}")
+                raise StackError(f"{name} runs on port {running}: stop it first ({command()} --stop) to move it to {port}")
         for name, preferred in PREFERRED_PORTS.items():
             port = fixed_ports.get(name) or settings["ports"].get(name)
             if port is None:
@@ -372,6 +379,23 @@ class Stack:
             hint = "choose another with PORT=8090 ./run" if name == "gateway" else f"end what uses it, or set {name.upper()}_PORT"
             raise StackError(f"port {self.port(name)} for {name} is taken: {hint}")
 
+    def _check_settings(self, name):
+        """Asks the service itself, before anything is started for it."""
+        self.ensure_keys()
+        done = subprocess.run([self.binary(name), "--check-config"], env=self.service_env(name, INSTANCE=name), cwd=self.service_dir(name),
+                              text=True, capture_output=True, check=False)
+        if done.returncode != 0:
+            raise StackError(f"{name} refuses its settings: {done.stderr.strip()}")
+
+    def binary(self, name):
+        return self.binaries / "services" / name / name
+
+    def service_dir(self, instance):
+        """Where a service runs; paths in its settings may be relative to it."""
+        path = self.dir / instance
+        path.mkdir(exist_ok=True)
+        return path
+
     def start_service(self, name, instance=None, **env):
         """Starts a service; `instance` names a second process of it, with env for its own ports."""
         process = self.process(instance or name)
@@ -379,9 +403,7 @@ class Stack:
             self.ensure_keys()
             if instance is None:
                 self._check_port(name)
-            data = self.dir / (instance or name)
-            data.mkdir(exist_ok=True)
-            process.start([self.binaries / "services" / name / name], env=self.service_env(name, **{"INSTANCE": instance or name, **env}), cwd=str(data))
+            process.start([self.binary(name)], env=self.service_env(name, **{"INSTANCE": instance or name, **env}), cwd=self.service_dir(instance or name))
         return process
 
     def ready(self, port):
@@ -402,29 +424,53 @@ class Stack:
         raise StackError(f"{name} did not become ready; its log ({self.process(name).log_file}) ends:\n"
                          f"{self.process(name).log_tail()}")
 
+    def is_healthy(self, name):
+        try:
+            with urllib.request.urlopen(f"{self.url(name)}/health", timeout=2) as answer:
+                return json.load(answer)["status"] == "ok"
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def wait_healthy(self, seconds=HEALTH_SECONDS):
+        """A service that was ready stays so while it finds a server again that was away. Returns who has not found all."""
+        deadline = time.monotonic() + seconds
+        waiting = SERVICES
+        while waiting and time.monotonic() < deadline:
+            waiting = [name for name in waiting if not self.is_healthy(name)]
+            time.sleep(0.05 if waiting else 0)
+        return waiting
+
     # ---- all of it ------------------------------------------------------------------------------
 
     def start(self):
+        """Starts whatever is down. When that fails, what it has started is stopped again, and nothing else."""
+        down = [name for name in (*SERVERS, *SERVICES) if self.process(name).pid is None]
         for name in SERVICES:
-            if self.process(name).pid is None:
+            if name in down:
                 self._check_port(name)
-        for name in SERVERS:
-            if self.process(name).pid is None:
-                say(f"starting {name}")
+                self._check_settings(name)
+        try:
+            self._start(down)
+        except BaseException:
+            self.stop(down)
+            raise
+
+    def _start(self, down):
+        for name in down:
+            say(f"starting {name}")
+            if name in SERVERS:
                 getattr(self, f"start_{name}")()
-        for name in SERVICES:
-            if self.process(name).pid is None:
-                say(f"starting {name}")
-            self.start_service(name)
+            else:
+                self.start_service(name)
         for name in SERVICES:
             self.wait_ready(name)
 
-    def stop(self):
-        """Gateway first, so that the readers can take what it sent; PostgreSQL by fast shutdown."""
+    def stop(self, names=None):
+        """All, or those named. Gateway first, so that the readers can take what it sent; PostgreSQL by fast shutdown."""
         clean = True
         extra = [name for name in self.processes if name not in SERVERS + SERVICES]
         for name in [*extra, "gateway", "ingest", "analytics", "redis", "postgres", "nats"]:
-            if self.process(name).pid is not None:
+            if (names is None or name in names) and self.process(name).pid is not None:
                 number = signal.SIGINT if name == "postgres" else signal.SIGTERM
                 if not self.process(name).stop(number):
                     say(f"{name} did not stop in {STOP_SECONDS} s and was killed")
@@ -478,7 +524,7 @@ Try it:
   curl -X POST {base}/api/v1/ads/click -H 'Content-Type: application/json' -d '{{"ad_id":"ad-001","video_play_time":30}}'
   curl '{base}/api/v1/ads/analytics?ad_id=ad-001'
 
-The admin key is in {stack.admin_key_file}; in a shell: eval "$(./run --env)", then -H "Authorization: Bearer $ADMIN_KEY"
+The admin key is in {stack.admin_key_file}; in a shell: eval "$({command()} --env)", then -H "Authorization: Bearer $ADMIN_KEY"
 """, flush=True)
 
 
@@ -495,24 +541,34 @@ def print_status(stack):
 
 
 def run_in_foreground(stack):
-    stopping = []
+    stopping, ended = [], []  # asked to, and by themselves
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.append(True))
     stack.start()
     print_addresses(stack)
     say("Ctrl-C stops everything")
-    while not stopping:
+    while not stopping and not ended:
         time.sleep(0.2)
-        for name in (*SERVICES, *SERVERS):
-            if not stopping and stack.process(name).pid is None:
-                say(f"{name} has ended; its log ends:\n{stack.process(name).log_tail()}")
-                stopping.append(True)
+        ended = [name for name in (*SERVICES, *SERVERS) if stack.process(name).pid is None]
+    for name in ended:
+        say(f"{name} has ended, and with it the run; its log ends:\n{stack.process(name).log_tail()}")
     say("stopping")
-    return 0 if stack.stop() else 1
+    return 0 if stack.stop() and not ended else 1
+
+
+def run_detached(stack):
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing stays of a start that was not finished
+    stack.start()
+    for name in stack.wait_healthy():
+        say(f"{name} is ready, but not well: {stack.url(name)}/health tells why")
+    print_addresses(stack)
+    return 0
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./run", description="Runs a whole adledger on loopback, under .run/.")
+    parser = argparse.ArgumentParser(prog="./run", description="Runs a whole adledger on loopback, under .run/, until Ctrl-C.",
+                                     epilog="Without an option, one process that ends ends all, with status 1. In the environment: PORT, INGEST_PORT, "
+                                            "ANALYTICS_PORT, and RUN_DIR, another directory than .run/, for a second adledger beside the first.")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--detach", action="store_true", help="return when ready; starts whatever is down")
     mode.add_argument("--stop", action="store_true", help="stop everything, nothing is lost")
@@ -536,11 +592,7 @@ def main():
         for name, value in stack.env().items():
             print(f"export {name}={shlex.quote(str(value))}")
         return 0
-    if args.detach:
-        stack.start()
-        print_addresses(stack)
-        return 0
-    return run_in_foreground(stack)
+    return run_detached(stack) if args.detach else run_in_foreground(stack)
 
 
 if __name__ == "__main__":
@@ -549,3 +601,5 @@ if __name__ == "__main__":
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

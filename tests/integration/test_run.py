@@ -1,5 +1,6 @@
 """The commands of the README: ./run in all its modes, in a directory of its own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,8 +17,8 @@ def run(tmp_path_factory):
     env = dict(os.environ, RUN_DIR=str(directory), PORT=str(free_port()), INGEST_PORT=str(free_port()), ANALYTICS_PORT=str(free_port()))
     env.pop("ADLEDGER_BINARIES", None)
 
-    def call(*arguments, check=True):
-        return subprocess.run([ROOT / "run", *arguments], env=env, text=True, capture_output=True, check=check, timeout=120)
+    def call(*arguments, check=True, **settings):
+        return subprocess.run([ROOT / "run", *arguments], env={**env, **settings}, text=True, capture_output=True, check=check, timeout=120)
 
     call.env, call.directory = env, directory
     yield call
@@ -30,14 +31,23 @@ def shell_variables(run):
     return dict(line.removeprefix("export ").split("=", 1) for line in lines)
 
 
+def ask(port, path):
+    return subprocess.run(["curl", "-sf", f"http://localhost:{port}{path}"], text=True, capture_output=True, check=False)
+
+
 def is_up(port):
-    return subprocess.run(["curl", "-sf", f"http://localhost:{port}/health/ready"], capture_output=True, check=False).returncode == 0
+    return ask(port, "/health/ready").returncode == 0
+
+
+def count_down(run):
+    return run("--status", check=False).stdout.count("down")
 
 
 def test_detach_status_env_restart_stop_and_clean(run):
     first = run("--detach")
     port = run.env["PORT"]
     assert f"localhost:{port}/api/v1/ads/click" in first.stdout and is_up(port)
+    assert f'eval "$(RUN_DIR={run.directory} ./run --env)"' in first.stdout
 
     assert run("--status").stdout.count("ready") == 3
     variables = shell_variables(run)
@@ -47,12 +57,17 @@ def test_detach_status_env_restart_stop_and_clean(run):
     for pid in pids.values():
         os.kill(pid, 0)
 
-    for name in ("analytics", "redis"):
+    for name in ("analytics", "redis", "nats"):
         os.kill(pids[name], signal.SIGKILL)
-    wait_until("they are gone", lambda: run("--status", check=False).stdout.count("down") == 2)
+    wait_until("they are gone", lambda: count_down(run) == 3)
+    failed = run("--detach", check=False, ANALYTICS_HOST="192.0.2.1")  # well-formed, and not ours
+    assert failed.returncode == 1 and "analytics did not become ready" in failed.stderr
+    assert count_down(run) == 3 and shell_variables(run)["GATEWAY_PID"] == variables["GATEWAY_PID"], "what it started is stopped, what ran goes on"
+
     began = time.monotonic()
     run("--detach")
-    assert time.monotonic() - began < 10
+    assert json.loads(ask(port, "/health").stdout)["status"] == "ok"
+    assert time.monotonic() - began < 30
     again = shell_variables(run)
     assert again["GATEWAY_PID"] == variables["GATEWAY_PID"] and again["REDIS_PID"] != variables["REDIS_PID"]
 
@@ -63,15 +78,27 @@ def test_detach_status_env_restart_stop_and_clean(run):
     assert not (run.directory / "postgres").exists()
 
 
-def test_ctrl_c_stops_everything(run):
+def run_in_foreground(run, end):
+    """What it said and its status, after end(child) has been called on the one that is ready."""
     child = subprocess.Popen([ROOT / "run"], env=run.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    wait_until("it is ready", lambda: is_up(run.env["PORT"]), 60)
-    time_left = time.monotonic() + 60
-    os.killpg(child.pid, signal.SIGINT)
-    out, err = child.communicate(timeout=60)
-    assert child.returncode == 0 and time.monotonic() < time_left, err
-    assert "adledger is ready" in out
-    assert run("--status", check=False).stdout.count("down") == 6
+    assert "adledger is ready.\n" in child.stdout, child.stderr.read()  # reads on until it says so, or ends
+    end(child)
+    _, err = child.communicate(timeout=60)
+    assert count_down(run) == 6
+    return err, child.returncode
+
+
+def test_the_foreground_ends_with_ctrl_c_and_with_any_process(run):
+    err, status = run_in_foreground(run, lambda child: os.killpg(child.pid, signal.SIGINT))
+    assert status == 0, err
+    err, status = run_in_foreground(run, lambda _: os.kill(int(shell_variables(run)["ANALYTICS_PID"]), signal.SIGKILL))
+    assert status == 1 and "analytics has ended" in err
+
+
+def test_a_wrong_setting_is_told_before_anything_starts(run):
+    done = run("--detach", check=False, RATE_LIMIT_RPS="foo")
+    assert done.returncode == 1 and "gateway refuses its settings: config: RATE_LIMIT_RPS" in done.stderr
+    assert "starting" not in done.stderr and count_down(run) == 6
 
 
 def test_a_taken_port_is_named_with_what_to_do(run):
