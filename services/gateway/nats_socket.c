@@ -11,6 +11,7 @@ static void on_readable(h2o_socket_t *socket, const char *err);
 static void read_records(struct nats_socket *self);
 static void on_writable(h2o_socket_t *socket, const char *err);
 static void write_output(struct nats_socket *self);
+static void write_plain(struct nats_socket *self);
 static bool write_records(struct nats_socket *self);
 
 void nats_socket_attach(struct nats_socket *self, h2o_loop_t *loop, const struct mail *mail)
@@ -92,13 +93,23 @@ static void write_output(struct nats_socket *self)
     bool is_sent = true;
 
     if (self->tls == NULL)
-        natsConnection_ProcessWriteEvent(self->connection); /* has_output is off when all went */
+        write_plain(self);
     else
         is_sent = write_records(self);
     if ((self->has_output || !is_sent) && self->watched != NULL) {
         self->awaits_writable = true;
         h2o_socket_notify_write(self->watched, on_writable);
     }
+}
+
+/* To write nothing is a loss of the connection to libnats, and a wish to write may come by mail
+ * when what it was for has gone. */
+static void write_plain(struct nats_socket *self)
+{
+    if (natsConnection_Buffered(self->connection) > 0)
+        natsConnection_ProcessWriteEvent(self->connection); /* has_output is off when all went */
+    else
+        self->has_output = false;
 }
 
 /* libnats writes no more before what it wrote last has gone; false: that has not. */
