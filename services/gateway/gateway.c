@@ -58,7 +58,6 @@ static bool open_query_pool(struct gateway *gateway, struct error *err)
     return gateway->query_pool != NULL;
 }
 
-/* A pool of its own: an audit of a whole day must not stand before a question of analytics. */
 static bool open_zones(struct gateway *gateway, struct error *err)
 {
     gateway->zones = zones_new(ZONE_DIRECTORY);
@@ -69,6 +68,7 @@ static bool open_zones(struct gateway *gateway, struct error *err)
     return true;
 }
 
+/* A pool of its own: an audit of a whole day must not stand before a question of analytics. */
 static bool open_proof_pool(struct gateway *gateway, struct error *err)
 {
     const struct query_pool_options options = {

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ZONE_DEFAULT      "UTC"
+#define FRAME_DEFAULT     "all"
+#define FRAME_OF_TRACKERS "10m" /* they say minutes=10 */
+
 static const char *const names[] = {"ad_id", "adId",   "timeframe", "minutes", "timezone",
                                     "limit", "cursor", "format",    NULL};
 
@@ -14,8 +18,14 @@ static const struct {
     const char *name;
     int64_t window_s;
 } frames[] = {
-    {"1m", 60}, {"5m", 300}, {"15m", 900}, {"1h", 3600}, {"24h", 86400}, {"7d", 604800}, {"all", 0},
+    {"1m", 60},     {"5m", 300},    {"15m", 900},       {"1h", 3600},
+    {"24h", 86400}, {"7d", 604800}, {FRAME_DEFAULT, 0},
 };
+
+enum { FRAME_COUNT = sizeof(frames) / sizeof(frames[0]) };
+
+_Static_assert((int)SPEC_USUAL_COUNT == (int)FRAME_COUNT + 1,
+               "SPEC_USUAL_COUNT must be the number of named timeframes, and one: the trackers'");
 
 static void parse_ad(const struct query_string *query, struct query_spec *out,
                      struct faults *faults)
@@ -56,8 +66,8 @@ static void parse_frame(const struct query_string *query, struct query_spec *out
         out->window_s = minutes * 60;
         return;
     }
-    for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
-        if (strcmp(frames[i].name, name == NULL ? "all" : name) != 0)
+    for (size_t i = 0; i < FRAME_COUNT; i++) {
+        if (strcmp(frames[i].name, name == NULL ? FRAME_DEFAULT : name) != 0)
             continue;
         (void)snprintf(out->frame, sizeof(out->frame), "%s", frames[i].name);
         out->window_s = frames[i].window_s;
@@ -73,7 +83,7 @@ static void parse_zone(const struct query_string *query, struct query_spec *out,
     const char *name = query_string_find(query, "timezone");
 
     if (name == NULL)
-        name = "UTC";
+        name = ZONE_DEFAULT;
     if (zone_name_is_valid(name, strlen(name)))
         (void)snprintf(out->zone, sizeof(out->zone), "%s", name);
     else
@@ -114,17 +124,15 @@ bool query_spec_parse(const char *text, size_t size_bytes, struct query_spec *ou
     return true;
 }
 
-_Static_assert(sizeof(frames) / sizeof(frames[0]) + 1 == SPEC_USUAL_COUNT, "and minutes=10");
-
 bool query_spec_is_usual(const struct query_spec *spec)
 {
-    if (strcmp(spec->zone, "UTC") != 0)
+    if (strcmp(spec->zone, ZONE_DEFAULT) != 0)
         return false;
-    for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+    for (size_t i = 0; i < FRAME_COUNT; i++) {
         if (strcmp(spec->frame, frames[i].name) == 0)
             return true;
     }
-    return strcmp(spec->frame, "10m") == 0;
+    return strcmp(spec->frame, FRAME_OF_TRACKERS) == 0;
 }
 
 void board_cursor_format(int64_t clicks, const char *id, char out[SPEC_CURSOR_MAX])
