@@ -271,7 +271,7 @@ static bool begin(struct board *board, const struct zone *zone, struct error *er
     coming->as_of_ms = query->at_ms;
     coming->freshness.fresh_ms = query->at_ms;
     zone_find_day(zone, query->at_ms / 1000, &coming->today);
-    board->place->is_reading = true;
+    board_room_begin(board->place);
     ask_more(board);
     if (coming->asked > 0)
         return true;

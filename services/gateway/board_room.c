@@ -119,6 +119,11 @@ struct board_verdict board_room_take(struct board_room *room, const struct query
     return (struct board_verdict){.place = place};
 }
 
+void board_room_begin(struct board_place *place)
+{
+    place->is_reading = true;
+}
+
 void board_room_settle(struct board_room *room, struct board_place *place, bool has_failed,
                        int64_t took_ms, int64_t now_ms)
 {

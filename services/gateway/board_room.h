@@ -13,6 +13,12 @@
  *                          the next begins not before BOARD_REST times what it took. This rest is
  *                          the room's, so a board that is dropped does not take it along.
  *
+ *          A place's state is read by its board, and moved by the functions below only:
+ *
+ *            take ──► new ──begin──► is_reading ──settle──► has_rows, or after a failure as before
+ *                                        ▲                      │
+ *                                        └────────begin─────────┘
+ *
  *          Idle is a place that was not asked for within BOARD_IN_USE_MS. One that was never used
  *          is free to all: a dashboard that opens is filled at once.
  * Limits:  a usual board is dropped only when idle, so each comes back at most once in
@@ -34,8 +40,10 @@ struct board_place {
     int64_t window_s;
     char frame[SPEC_FRAME_SIZE];
     char zone[ZONE_NAME_MAX + 1];
-    bool is_used, is_usual, is_reading, has_rows;
-    int64_t since_ms, asked_ms;
+    bool is_used, is_usual;
+    bool is_reading, has_rows;
+    int64_t since_ms; /* when this board took the place */
+    int64_t asked_ms; /* when it was last asked for */
 };
 
 struct board_room {
@@ -53,6 +61,8 @@ struct board_verdict {
 
 struct board_verdict board_room_take(struct board_room *room, const struct query_spec *spec,
                                      int64_t now_ms);
+/* A reading of the place's board begins, none being under way; board_room_settle ends it. */
+void board_room_begin(struct board_place *place);
 /* A reading of the place's board has ended. The next one of a new board is held back if need be. */
 void board_room_settle(struct board_room *room, struct board_place *place, bool has_failed,
                        int64_t took_ms, int64_t now_ms);

@@ -40,7 +40,7 @@ static struct board_place *read_first(struct board_room *room, struct board_verd
 {
     assert_non_null(verdict.place);
     assert_false(verdict.place->has_rows);
-    verdict.place->is_reading = true;
+    board_room_begin(verdict.place);
     board_room_settle(room, verdict.place, false, TOOK_MS, now_ms);
     return verdict.place;
 }
@@ -71,7 +71,7 @@ TEST(fills_the_places_that_were_never_used_at_once)
         struct board_verdict verdict = take(&room, 100 + i, START_MS);
 
         assert_non_null(verdict.place);
-        verdict.place->is_reading = true;
+        board_room_begin(verdict.place);
     }
 }
 
@@ -100,7 +100,7 @@ TEST(a_board_that_is_being_read_keeps_its_place)
     struct board_room room = full_room();
 
     for (int i = 0; i < BOARDS_MAX; i++)
-        room.places[i].is_reading = true;
+        board_room_begin(&room.places[i]);
     assert_refused(BOARD_REFUSAL_PLACES, 1000, take(&room, 500, START_MS + BOARD_IN_USE_MS));
     assert_refused(BOARD_REFUSAL_PLACES, 1000, take_usual(&room, "24h", START_MS));
 }
@@ -112,7 +112,7 @@ TEST(new_boards_are_read_one_at_a_time)
     struct board_verdict first = take(&room, 500, now_ms);
 
     assert_non_null(first.place);
-    first.place->is_reading = true;
+    board_room_begin(first.place);
     assert_refused(BOARD_REFUSAL_TIME, 1000, take(&room, 501, now_ms));
     assert_ptr_equal(first.place, take(&room, 500, now_ms).place);
 }
@@ -184,7 +184,7 @@ TEST(a_usual_board_waits_for_the_youngest_that_is_being_read_rather_than_take_an
 
     for (int i = 1; i < BOARDS_MAX; i++) {
         young = take(&room, 100 + i, START_MS + i).place;
-        young->is_reading = true;
+        board_room_begin(young);
     }
     assert_refused(BOARD_REFUSAL_PLACES, 1000, take_usual(&room, "24h", START_MS + 100));
     assert_true(old->has_rows);
@@ -208,7 +208,7 @@ TEST(a_new_board_whose_reading_failed_is_tried_again_after_a_short_rest)
     struct board_verdict verdict = take(&room, 500, now_ms);
 
     assert_non_null(verdict.place);
-    verdict.place->is_reading = true;
+    board_room_begin(verdict.place);
     board_room_settle(&room, verdict.place, true, 2000, now_ms);
     assert_refused(BOARD_REFUSAL_TIME, 2000, take(&room, 500, now_ms));
     assert_refused(BOARD_REFUSAL_TIME, 2000, take(&room, 501, now_ms));
@@ -220,7 +220,7 @@ TEST(a_refresh_that_failed_leaves_the_rows_and_holds_nobody_back)
     struct board_room room = full_room();
     int64_t now_ms = START_MS + BOARD_IN_USE_MS;
 
-    room.places[0].is_reading = true;
+    board_room_begin(&room.places[0]);
     board_room_settle(&room, &room.places[0], true, 2000, now_ms);
     assert_true(room.places[0].has_rows);
     assert_non_null(take(&room, 500, now_ms).place);
