@@ -23,11 +23,11 @@ enum mail_kind {
     MAIL_ATTACH, /* descriptor is the loop's to close */
     MAIL_DETACH,
     MAIL_WRITE,
-    MAIL_DIALED, /* connection is the loop's to destroy */
+    MAIL_DIALED, /* connection and its subscriptions are the loop's to destroy */
     MAIL_UP,
     MAIL_DOWN,
     MAIL_CLOSED,
-    MAIL_LEFT, /* the mover has ended */
+    MAIL_LEAVE, /* the mover waits to close the connection */
 };
 
 struct mail {
@@ -36,6 +36,8 @@ struct mail {
     int descriptor;
     SSL *tls;         /* MAIL_ATTACH: of the descriptor, and the loop's to free; NULL: none */
     uint64_t version; /* MAIL_DIALED: of the endpoint, that it was made with */
+    natsSubscription *replies, *elections; /* MAIL_DIALED; NULL: not subscribed, and closed */
+    size_t payload_max;                    /* MAIL_DIALED, MAIL_UP: what the server takes */
 };
 
 struct mailbox {

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "nats_attempts.h"
+#include "runtime/log.h"
 
 #include <stdlib.h>
 
@@ -56,6 +57,36 @@ static bool set_callbacks(natsOptions *nats, const struct nats_dialer_options *o
            error_set(err, ERROR_INTERNAL, "nats: options: %s", natsStatus_GetText(status));
 }
 
+static natsStatus subscribe(const struct nats_dialer_options *options, struct mail *mail)
+{
+    natsStatus status =
+        natsConnection_SubscribeSync(&mail->replies, mail->connection, options->replies);
+
+    if (status == NATS_OK) /* at most one reply for each try is ever under way */
+        status = natsSubscription_SetPendingLimits(mail->replies, -1, -1);
+    if (status == NATS_OK)
+        status =
+            natsConnection_SubscribeSync(&mail->elections, mail->connection, options->elections);
+    return status;
+}
+
+/* Without its subscriptions it is handed over, too, since its reports come to the loop, but closed:
+ * that dials anew. */
+static void hand_over(const struct nats_dialer *self, natsConnection *connection, uint64_t version)
+{
+    struct mail mail = {.kind = MAIL_DIALED,
+                        .connection = connection,
+                        .version = version,
+                        .payload_max = (size_t)natsConnection_GetMaxPayload(connection)};
+    natsStatus status = subscribe(&self->options, &mail);
+
+    if (status != NATS_OK) {
+        log_warn("nats_subscribe_failed", "why=\"%s\"", natsStatus_GetText(status));
+        natsConnection_Close(connection);
+    }
+    self->options.on_dialed(self->options.loop, &mail);
+}
+
 static bool connect_once(void *ctx, struct error *err)
 {
     struct nats_dialer *self = ctx;
@@ -72,6 +103,6 @@ static bool connect_once(void *ctx, struct error *err)
         return false;
     if (status != NATS_OK)
         return error_set(err, ERROR_UNAVAILABLE, "nats: connect: %s", bus_status_text(status));
-    self->options.on_dialed(self->options.loop, connection, version);
+    hand_over(self, connection, version);
     return true;
 }

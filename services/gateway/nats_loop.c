@@ -25,15 +25,18 @@ struct nats_loop {
     struct mailbox mailbox;
     h2o_multithread_receiver_t waker; /* wakes the loop; carries no message */
     struct nats_dialer *dialer;       /* owned; NULL while there is a connection */
-    struct nats_mover *mover;         /* owned; NULL but when the connection is to be left */
+    struct nats_mover *mover;         /* owned; NULL but while the connection is being left */
     natsConnection *connection;       /* owned; NULL while dialing */
     uint64_t version;                 /* of the endpoint, that the connection was made with */
     natsSubscription *replies;        /* owned: <inbox>.* */
     natsSubscription *elections;      /* owned: ELECTIONS.* */
     char inbox[INBOX_MAX];
+    char replies_subject[INBOX_MAX + 2];
     struct nats_socket socket;
     bool is_up;
-    bool is_closed; /* for good, while the mover still looks at it */
+    /* What has come of the connection that is being left: with both it has ended. */
+    bool is_let_go;
+    bool is_closed; /* for good */
     /* Of the coming connection, before the dialer handed it over. */
     bool is_down_early;
     bool was_closed_early; /* for good */
@@ -48,17 +51,19 @@ static natsStatus on_detach(void *user_data);
 static void on_disconnected(natsConnection *connection, void *closure);
 static void on_reconnected(natsConnection *connection, void *closure);
 static void on_closed(natsConnection *connection, void *closure);
-static void on_dialed(void *ctx, natsConnection *connection, uint64_t version);
-static void on_left(void *ctx);
+static void on_dialed(void *ctx, const struct mail *mail);
+static void on_may_leave(void *ctx);
 
 /* On the loop. */
 static void take_mail(struct nats_loop *self, const struct mail *mail);
-static void take_change(struct nats_loop *self, bool is_up);
+static void take_change(struct nats_loop *self, const struct mail *mail);
+static void take_dialed(struct nats_loop *self, const struct mail *mail);
 static void start_connection(struct nats_loop *self, const struct mail *mail);
 static void leave(struct nats_loop *self);
-static void take_left(struct nats_loop *self);
+static void let_go(struct nats_loop *self);
 static void take_closed(struct nats_loop *self);
-static void set_up(struct nats_loop *self, bool is_up);
+static void set_up(struct nats_loop *self, size_t payload_max);
+static void set_down(struct nats_loop *self);
 static void on_read(void *ctx);
 static void read_replies(struct nats_loop *self);
 static void read_elections(struct nats_loop *self);
@@ -82,6 +87,8 @@ static bool dial(struct nats_loop *self, struct error *err)
 {
     const struct nats_dialer_options options = {
         .bus = self->options.bus,
+        .replies = self->replies_subject,
+        .elections = ELECTIONS ".*",
         .loop = self,
         .attach = on_attach,
         .read = on_read_interest,
@@ -109,6 +116,7 @@ struct nats_loop *nats_loop_open(const struct nats_loop_options *options, struct
     }
     (void)snprintf(self->inbox, sizeof(self->inbox), "%s", (const char *)inbox);
     natsInbox_Destroy(inbox);
+    (void)snprintf(self->replies_subject, sizeof(self->replies_subject), "%s.*", self->inbox);
     self->options = *options;
     self->owner = pthread_self();
     self->socket = (struct nats_socket){.mailbox = &self->mailbox, .on_read = on_read, .ctx = self};
@@ -147,7 +155,7 @@ void nats_loop_close(struct nats_loop **nats)
     nats_dialer_close(&self->dialer); /* a connection that it made is in the mailbox now */
     while (self->connection == NULL && mailbox_take(&self->mailbox, &mail)) {
         if (mail.kind == MAIL_DIALED)
-            self->connection = mail.connection;
+            take_dialed(self, &mail);
         else if (mail.kind == MAIL_CLOSED)
             self->was_closed_early = true;
         else if (mail.kind == MAIL_ATTACH)
@@ -235,7 +243,10 @@ static void on_disconnected(natsConnection *connection, void *closure)
 
 static void on_reconnected(natsConnection *connection, void *closure)
 {
-    report(closure, &(struct mail){.kind = MAIL_UP, .connection = connection});
+    report(closure,
+           &(struct mail){.kind = MAIL_UP,
+                          .connection = connection,
+                          .payload_max = (size_t)natsConnection_GetMaxPayload(connection)});
 }
 
 static void on_closed(natsConnection *connection, void *closure)
@@ -243,14 +254,14 @@ static void on_closed(natsConnection *connection, void *closure)
     report(closure, &(struct mail){.kind = MAIL_CLOSED, .connection = connection});
 }
 
-static void on_dialed(void *ctx, natsConnection *connection, uint64_t version)
+static void on_dialed(void *ctx, const struct mail *mail)
 {
-    report(ctx, &(struct mail){.kind = MAIL_DIALED, .connection = connection, .version = version});
+    report(ctx, mail);
 }
 
-static void on_left(void *ctx)
+static void on_may_leave(void *ctx)
 {
-    report(ctx, &(struct mail){.kind = MAIL_LEFT});
+    report(ctx, &(struct mail){.kind = MAIL_LEAVE});
 }
 
 void nats_loop_turn(struct nats_loop *self)
@@ -284,59 +295,54 @@ static void take_mail(struct nats_loop *self, const struct mail *mail)
         return;
     case MAIL_DOWN:
     case MAIL_UP:
-        take_change(self, mail->kind == MAIL_UP);
+        take_change(self, mail);
         return;
     case MAIL_CLOSED:
         take_closed(self);
         return;
-    case MAIL_LEFT:
-        take_left(self);
+    case MAIL_LEAVE:
+        let_go(self);
         return;
     }
 }
 
 /* Reports of one connection come in order, and are believed: to ask libnats for its state would be
  * to wait for its try to reconnect, whose lock it holds meanwhile. */
-static void take_change(struct nats_loop *self, bool is_up)
+static void take_change(struct nats_loop *self, const struct mail *mail)
 {
     if (self->connection == NULL)
-        self->is_down_early = !is_up; /* the dialer is about to hand it over */
-    else
-        set_up(self, is_up);
+        self->is_down_early = mail->kind == MAIL_DOWN; /* the dialer is about to hand it over */
+    else if (mail->kind == MAIL_DOWN)
+        set_down(self);
+    else if (!self->is_let_go)
+        set_up(self, mail->payload_max);
+}
+
+static void take_dialed(struct nats_loop *self, const struct mail *mail)
+{
+    self->connection = mail->connection;
+    self->replies = mail->replies;
+    self->elections = mail->elections;
+    self->version = mail->version;
 }
 
 static void start_connection(struct nats_loop *self, const struct mail *mail)
 {
-    natsConnection *connection = mail->connection;
-    char wildcard[INBOX_MAX + 4];
-    natsStatus status;
-
     nats_dialer_close(&self->dialer);
-    self->connection = connection;
-    self->socket.connection = connection;
-    self->version = mail->version;
-    if (self->was_closed_early) {
+    take_dialed(self, mail);
+    self->socket.connection = self->connection;
+    if (self->was_closed_early)
         end_connection(self);
-        return;
-    }
-    (void)snprintf(wildcard, sizeof(wildcard), "%s.*", self->inbox);
-    status = natsConnection_SubscribeSync(&self->replies, connection, wildcard);
-    if (status == NATS_OK) /* at most one reply for each try is ever under way */
-        status = natsSubscription_SetPendingLimits(self->replies, -1, -1);
-    if (status == NATS_OK)
-        status = natsConnection_SubscribeSync(&self->elections, connection, ELECTIONS ".*");
-    if (status != NATS_OK) {
-        log_warn("nats_subscribe_failed", "why=\"%s\"", natsStatus_GetText(status));
-        natsConnection_Close(connection); /* MAIL_CLOSED dials anew */
-        return;
-    }
-    set_up(self, !self->is_down_early);
+    else if (!self->is_down_early && self->elections != NULL)
+        set_up(self, mail->payload_max);
 }
 
 static void leave(struct nats_loop *self)
 {
-    const struct nats_mover_options options = {
-        .bus = self->options.bus, .connection = self->connection, .loop = self, .on_left = on_left};
+    const struct nats_mover_options options = {.bus = self->options.bus,
+                                               .connection = self->connection,
+                                               .loop = self,
+                                               .on_may_leave = on_may_leave};
     struct error err;
 
     self->mover = nats_mover_open(&options, &err);
@@ -344,42 +350,49 @@ static void leave(struct nats_loop *self)
         log_warn("nats_move_failed", "why=\"%s\"", err.text); /* tried again next turn */
 }
 
-static void take_left(struct nats_loop *self)
+/* What the server takes at once is still sent; the owner hears of no more replies. */
+static void let_go(struct nats_loop *self)
 {
-    nats_mover_close(&self->mover);
     if (self->is_closed) {
         end_connection(self);
         return;
     }
-    self->version = endpoint_version(self->options.bus.endpoint); /* it is left once */
-    natsConnection_Close(self->connection);                       /* MAIL_CLOSED dials anew */
+    self->is_let_go = true;
+    nats_socket_flush(&self->socket);
+    nats_socket_detach(&self->socket);
+    self->socket.connection = NULL; /* libnats may be about to attach another */
+    set_down(self);
+    nats_mover_let_close(self->mover); /* MAIL_CLOSED dials anew */
 }
 
 static void take_closed(struct nats_loop *self)
 {
     if (self->connection == NULL) {
         self->was_closed_early = true; /* the dialer is about to hand it over */
-    } else if (self->mover != NULL) {
-        self->is_closed = true; /* MAIL_LEFT follows */
+    } else if (self->mover != NULL && !self->is_let_go) {
+        self->is_closed = true; /* MAIL_LEAVE follows */
         nats_socket_detach(&self->socket);
-        set_up(self, false);
+        set_down(self);
         nats_mover_hurry(self->mover);
     } else {
         end_connection(self);
     }
 }
 
-static void set_up(struct nats_loop *self, bool is_up)
+static void set_up(struct nats_loop *self, size_t payload_max)
 {
-    const struct nats_loop_events *events = &self->options.events;
-
-    if (is_up == self->is_up)
+    if (self->is_up)
         return;
-    self->is_up = is_up;
-    if (is_up)
-        events->on_up(events->ctx, (size_t)natsConnection_GetMaxPayload(self->connection));
-    else
-        events->on_down(events->ctx);
+    self->is_up = true;
+    self->options.events.on_up(self->options.events.ctx, payload_max);
+}
+
+static void set_down(struct nats_loop *self)
+{
+    if (!self->is_up)
+        return;
+    self->is_up = false;
+    self->options.events.on_down(self->options.events.ctx);
 }
 
 bool nats_loop_publish(struct nats_loop *self, const struct nats_message *message,
@@ -466,8 +479,9 @@ void nats_loop_flush(struct nats_loop *self)
 
 static void end_connection(struct nats_loop *self)
 {
+    nats_mover_close(&self->mover);
     nats_socket_detach(&self->socket);
-    set_up(self, false);
+    set_down(self);
     natsSubscription_Destroy(self->replies);
     natsSubscription_Destroy(self->elections);
     natsConnection_Destroy(self->connection);
@@ -477,5 +491,6 @@ static void end_connection(struct nats_loop *self)
     self->socket.connection = NULL;
     self->is_down_early = false;
     self->was_closed_early = false;
+    self->is_let_go = false;
     self->is_closed = false;
 }

@@ -7,14 +7,17 @@
  *          first connection (libnats connects blocking) and a new one whenever libnats has closed
  *          the old for good; in between libnats reconnects by itself, for ever. What libnats'
  *          threads report is put into a mailbox and read at the end of a turn. When the endpoint
- *          has changed, a mover tells when the connection may be closed; then the dialer makes the
- *          next, there. To the owner that is a loss of the connection like any other.
+ *          has changed, a mover tells when the connection may be left, and closes it; then the
+ *          dialer makes the next, there. To the owner that is a loss of the connection like any
+ *          other.
  *
- *            mover ─────LEFT──┐
+ *            mover ────LEAVE──┐
  *            dialer ──DIALED──┤                     ┌─ on_up, on_down
  *            reconnect thread ┼─ATTACH, WRITE──► nats_loop_turn
  *            callback thread ─┘ UP, DOWN, CLOSED    └─ socket reads and writes
  *
+ *          libnats holds its lock while it tries to reconnect: what takes that lock is asked on its
+ *          threads, or of a connection whose socket is watched, and comes by mail.
  *          Writes are coalesced: a publish only fills libnats' buffer, nats_loop_flush sends it.
  *          With TLS libnats reads and writes only what its session can take: nats_tls.h.
  * Errors:  ERROR_UNAVAILABLE: not connected, or the server does not read; ERROR_INVALID: the

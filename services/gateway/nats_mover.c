@@ -2,12 +2,16 @@
 
 #include "base/auto.h"
 #include "nats_attempts.h"
+#include "stopper.h"
 
 #include <stdlib.h>
+
+enum { LOOK_MS = 60000 };
 
 struct nats_mover {
     struct nats_mover_options options;
     struct nats_attempts *attempts;
+    struct stopper holder; /* stopped: the loop has let go of the connection */
 };
 
 static bool is_up(const struct nats_mover *self)
@@ -40,34 +44,43 @@ static bool may_leave(void *ctx, struct error *err)
 
 static void on_end(void *ctx)
 {
-    const struct nats_mover *self = ctx;
+    struct nats_mover *self = ctx;
 
-    if (!is_up(self))
-        natsConnection_Close(self->options.connection);
-    self->options.on_left(self->options.loop);
+    self->options.on_may_leave(self->options.loop);
+    while (stopper_wait(&self->holder, LOOK_MS))
+        continue;
+    natsConnection_Close(self->options.connection);
 }
 
 struct nats_mover *nats_mover_open(const struct nats_mover_options *options, struct error *err)
 {
-    AUTO(nats_mover_close) struct nats_mover *self = calloc(1, sizeof(*self));
+    struct nats_mover *self = calloc(1, sizeof(*self));
 
     if (self == NULL) {
         (void)error_set(err, ERROR_LIMIT, "nats: no memory to move");
         return NULL;
     }
     self->options = *options;
+    stopper_init(&self->holder);
     self->attempts = nats_attempts_open(&(struct nats_attempts_options){.event = "nats_move_waits",
                                                                         .name = options->bus.name,
                                                                         .attempt = may_leave,
                                                                         .on_end = on_end,
                                                                         .ctx = self},
                                         err);
-    return self->attempts == NULL ? NULL : TAKE(self);
+    if (self->attempts == NULL)
+        nats_mover_close(&self);
+    return self;
 }
 
 void nats_mover_hurry(struct nats_mover *mover)
 {
     nats_attempts_hurry(mover->attempts);
+}
+
+void nats_mover_let_close(struct nats_mover *mover)
+{
+    stopper_stop(&mover->holder);
 }
 
 void nats_mover_close(struct nats_mover **mover)
@@ -76,6 +89,8 @@ void nats_mover_close(struct nats_mover **mover)
 
     if (self == NULL)
         return;
+    stopper_stop(&self->holder);
     nats_attempts_close(&self->attempts);
+    stopper_free(&self->holder);
     free(self);
 }
