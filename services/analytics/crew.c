@@ -101,7 +101,7 @@ void crew_close(struct crew *crew)
 
 struct outlook {
     unsigned int idle, counting, waiting, failing;
-    bool is_pg_known, is_pg_down, is_stream_behind;
+    bool is_bus_up, is_pg_known, is_pg_down, is_stream_behind;
 };
 
 static struct outlook look(const struct crew *crew)
@@ -109,6 +109,7 @@ static struct outlook look(const struct crew *crew)
     struct outlook outlook = {0};
     unsigned int count = atomic_load(&crew->worker_count);
 
+    outlook.is_bus_up = count > 0 && bus_is_connected(crew->bus);
     for (uint32_t i = 0; i < count; i++) {
         struct worker_health health = worker_health(crew->workers[i]);
 
@@ -125,11 +126,13 @@ static struct outlook look(const struct crew *crew)
     return outlook;
 }
 
-static struct service_component show_nats(const struct crew *crew, const struct outlook *outlook)
-{
-    struct service_component component = {.name = "nats", .state = "down", .is_critical = true};
+/* None of them is critical: /health says unavailable only where events cannot be accepted. */
 
-    if (atomic_load(&crew->worker_count) > 0 && bus_is_connected(crew->bus))
+static struct service_component show_nats(const struct outlook *outlook)
+{
+    struct service_component component = {.name = "nats", .state = "down"};
+
+    if (outlook->is_bus_up)
         component.state = outlook->is_stream_behind ? "degraded" : "up";
     if (outlook->is_stream_behind)
         snprintf(component.detail, sizeof(component.detail),
@@ -139,8 +142,12 @@ static struct service_component show_nats(const struct crew *crew, const struct 
 
 static struct service_component show_redis(const struct outlook *outlook)
 {
-    struct service_component component = {.name = "redis", .state = "unknown", .is_critical = true};
+    struct service_component component = {.name = "redis", .state = "unknown"};
 
+    if (!outlook->is_bus_up) {
+        snprintf(component.detail, sizeof(component.detail), "not asked while NATS is away");
+        return component;
+    }
     if (outlook->failing > 0)
         component.state = "down";
     else if (outlook->waiting > 0)
@@ -169,7 +176,7 @@ static size_t on_components(void *ctx, struct service_component *out, size_t max
 {
     const struct crew *crew = ctx;
     struct outlook outlook = look(crew);
-    const struct service_component all[] = {show_nats(crew, &outlook), show_redis(&outlook),
+    const struct service_component all[] = {show_nats(&outlook), show_redis(&outlook),
                                             show_postgres(&outlook)};
     size_t count = 0;
 

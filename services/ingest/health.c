@@ -67,16 +67,19 @@ static const char *postgres_state(const struct workers *workers)
 static size_t on_components(void *ctx, struct service_component *out, size_t max)
 {
     const struct health *health = ctx;
+    bool is_bus_up = bus_is_connected(health->bus);
     size_t count = FIXED_COUNT;
 
     if (max < FIXED_COUNT)
         return 0;
-    out[FIXED_NATS] = component("nats", bus_is_connected(health->bus) ? "up" : "down", "");
+    out[FIXED_NATS] = component("nats", is_bus_up ? "up" : "down", "");
     out[FIXED_POSTGRES] = component("postgres", postgres_state(health->workers), "");
     for (uint32_t i = 0; i < workers_count(health->workers) && count < max; i++) {
         enum worker_state state = workers_state(health->workers, i);
 
-        out[count++] = component(partition_names[i], state_of(state), detail_of(state));
+        out[count++] = is_bus_up || state != WORKER_IDLE
+                           ? component(partition_names[i], state_of(state), detail_of(state))
+                           : component(partition_names[i], "unknown", "nobody reads without NATS");
     }
     return count;
 }

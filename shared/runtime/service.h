@@ -33,7 +33,7 @@ struct service_component {
     const char *name;  /* "nats" */
     const char *state; /* "up", "down", "degraded", "unknown" */
     char detail[120];  /* empty, or why */
-    bool is_critical;  /* without it the service cannot do its work at all */
+    bool is_critical;  /* while it is down no event can be accepted: /health is a 503 */
 };
 
 /* Fills at most max components and returns how many; called on the HTTP thread, must not block. */

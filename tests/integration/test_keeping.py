@@ -1,7 +1,9 @@
 """Events are kept and answered 202 whichever line of keeping is left, and what became of them is told."""
 
+import json
 import signal
 import time
+import urllib.request
 
 import pytest
 from keepalive import Connection
@@ -62,6 +64,11 @@ def test_clicks_are_spooled_while_nats_is_dead_and_replayed_when_it_is_back(star
         health = product.get("/health")
         assert health.status == 200 and health.json()["status"] == "degraded"
         assert health.json()["components"]["nats"]["state"] == "down"
+        for reader, others in (("ingest", ("postgres", "partition_0")), ("analytics", ("redis", "postgres"))):
+            with urllib.request.urlopen(product.stack.url(reader) + "/health", timeout=5) as answer:
+                told = json.load(answer)
+            assert told["status"] == "degraded" and told["components"]["nats"]["state"] == "down", told
+            assert "down" not in (told["components"][other]["state"] for other in others), "NATS alone is down"
         product.stack.start_nats()
         wait_until("the stream takes them again", lambda: product.get("/health").json()["components"]["nats"]["state"] == "up", 15)
         after = len(load.accepted)
