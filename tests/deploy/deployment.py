@@ -143,6 +143,10 @@ class Deployment:
         return f"http://127.0.0.1:{GATEWAY_PORTS[index]}"
 
     @property
+    def admin_key(self):
+        return self.secret("admin_key")
+
+    @property
     def database_url(self):
         return self.secret("ingest_database_url").replace("@postgres:", f"@{self.address('postgres')}:")
 
