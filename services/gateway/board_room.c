@@ -81,6 +81,17 @@ static bool is_new_one_read(const struct board_room *self)
     return false;
 }
 
+/* When a place may be idle, if nobody asks for its board again. */
+static int64_t next_idle_ms(const struct board_room *self)
+{
+    int64_t next_ms = self->places[0].asked_ms;
+
+    for (size_t i = 1; i < BOARDS_MAX; i++)
+        if (self->places[i].asked_ms < next_ms)
+            next_ms = self->places[i].asked_ms;
+    return next_ms + BOARD_IN_USE_MS;
+}
+
 static struct board_verdict refuse(enum board_refusal refusal, int64_t wait_ms)
 {
     return (struct board_verdict){
@@ -110,7 +121,7 @@ struct board_verdict board_room_take(struct board_room *room, const struct query
         if (place == NULL && is_usual)
             place = find_youngest(room);
         if (place == NULL)
-            return refuse(BOARD_REFUSAL_PLACES, 0);
+            return refuse(BOARD_REFUSAL_PLACES, is_usual ? 0 : next_idle_ms(room) - now_ms);
         if (!is_usual && place->is_used && (is_new_one_read(room) || now_ms < room->turn_ms))
             return refuse(BOARD_REFUSAL_TIME, room->turn_ms - now_ms);
         enter(place, spec, is_usual, now_ms);

@@ -157,7 +157,7 @@ TEST(a_usual_board_waits_for_nothing_and_takes_an_unusual_ones_place)
         (void)read_first(&room, take_usual(&room, frames[i], START_MS), START_MS);
     for (size_t i = 0; i < SPEC_USUAL_COUNT; i++)
         assert_true(take_usual(&room, frames[i], START_MS).place->has_rows);
-    assert_refused(BOARD_REFUSAL_PLACES, 1000, take(&room, 100, START_MS));
+    assert_refused(BOARD_REFUSAL_PLACES, BOARD_IN_USE_MS, take(&room, 100, START_MS));
 }
 
 TEST(a_usual_board_takes_a_place_not_in_use_and_else_the_youngest)
