@@ -15,7 +15,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/statvfs.h>
 
 enum { NEARLY_FULL_PERCENT = 80 };
 
@@ -43,7 +42,7 @@ struct spool {
     struct told last_failure;
     /* For /health, from any thread. */
     atomic_bool is_open, is_refusing, is_nearly_full;
-    _Atomic int64_t own_batches; /* stored in a turn, so that it is never an older number */
+    _Atomic int64_t own_batches;
     _Atomic int64_t adopted_batches, damaged;
     atomic_int rescues; /* of places, that have stopped half-way */
 };
@@ -174,6 +173,14 @@ static void report_failure(struct spool *self, const char *directory, const stru
         log_error("spool_failed", "directory=%s why=\"%s\"", directory, err->text);
 }
 
+/* In a turn, so that neither is an older number for good. */
+static void show_batches(struct spool *self)
+{
+    if (self->own.file != NULL)
+        atomic_store(&self->own_batches, spool_file_batches(self->own.file));
+    gateway_set(GATEWAY_spool_batches, (double)spool_batches(self));
+}
+
 static bool open_own(struct spool *self, struct error *err)
 {
     struct spool_file *file = NULL;
@@ -186,7 +193,7 @@ static bool open_own(struct spool *self, struct error *err)
     }
     (void)take_turn(self, -1);
     self->own.file = file;
-    atomic_store(&self->own_batches, spool_file_batches(file));
+    show_batches(self);
     end_turn(self);
     atomic_store(&self->is_open, true);
     atomic_store(&self->is_refusing, false);
@@ -227,7 +234,7 @@ static bool write_jobs(void *ctx, const struct keep_job *jobs, struct error *err
                   ? spool_file_write(self->own.file, jobs, clock_at_ms(), err)
                   : error_set(err, ERROR_UNAVAILABLE, "spool: there is no file to write to");
     if (is_kept)
-        atomic_store(&self->own_batches, spool_file_batches(self->own.file));
+        show_batches(self);
     end_turn(self);
     atomic_store(&self->is_refusing, !is_kept);
     if (is_kept)
@@ -268,7 +275,7 @@ static bool settle(void *ctx, const struct kept_rows *rows, struct error *err)
     enter(place);
     is_settled = spool_file_settle(place->file, rows, err);
     if (place->is_own)
-        atomic_store(&place->owner->own_batches, spool_file_batches(place->file));
+        show_batches(place->owner);
     leave(place);
     return is_settled;
 }
@@ -424,17 +431,6 @@ static void add_place(struct spool_place *place, struct sums *sums)
         sums->state.oldest_at_ms = state.oldest_at_ms;
 }
 
-/* Nothing else fills the volume as a rule, but other gateways' spools may lie on it. */
-static void report_disk(const struct spool *self)
-{
-    struct statvfs disk = {0};
-
-    if (statvfs(self->options.directory, &disk) != 0)
-        return;
-    gateway_set(GATEWAY_spool_disk_free_bytes, (double)disk.f_bavail * (double)disk.f_frsize);
-    gateway_set(GATEWAY_spool_disk_bytes, (double)disk.f_blocks * (double)disk.f_frsize);
-}
-
 void spool_report(struct spool *self)
 {
     struct sums sums = {0};
@@ -451,16 +447,18 @@ void spool_report(struct spool *self)
     for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
         add_place(&self->adopted[i], &sums);
     atomic_store(&self->adopted_batches, sums.state.batches - own_batches);
+    (void)take_turn(self, -1);
+    show_batches(self);
+    end_turn(self);
     atomic_store(&self->damaged, sums.damaged);
     atomic_store(&self->rescues, sums.rescues);
     age_ms = sums.state.oldest_at_ms > 0 ? clock_at_ms() - sums.state.oldest_at_ms : 0;
-    gateway_set(GATEWAY_spool_batches, (double)sums.state.batches);
     gateway_set(GATEWAY_spool_events, (double)sums.state.events);
     gateway_set(GATEWAY_spool_bytes, (double)sums.used_bytes);
     gateway_set(GATEWAY_spool_max_bytes, (double)max_bytes);
     gateway_set(GATEWAY_spool_oldest_age_seconds, age_ms > 0 ? (double)age_ms / 1000.0 : 0);
     gateway_set(GATEWAY_spool_damaged_batches, (double)sums.damaged);
-    report_disk(self);
+    spool_dir_report_disk(self->options.directory);
     gateway_set(GATEWAY_spool_is_open, atomic_load(&self->is_open) ? 1 : 0);
 }
 

@@ -1,6 +1,7 @@
 #include "spool_dir.h"
 
 #include "base/auto.h"
+#include "metrics.h"
 #include "runtime/auto_file.h"
 #include "runtime/clock.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { TRY_MS = 20, MODE = 0700, NAMES_MAX = 100 };
@@ -243,4 +245,14 @@ void spool_dir_release(struct spool_dir *dir)
     if (dir->lock_fd >= 0)
         (void)close(dir->lock_fd);
     dir->lock_fd = -1;
+}
+
+void spool_dir_report_disk(const char *base)
+{
+    struct statvfs disk = {0};
+
+    if (statvfs(base, &disk) != 0)
+        return;
+    gateway_set(GATEWAY_spool_disk_free_bytes, (double)disk.f_bavail * (double)disk.f_frsize);
+    gateway_set(GATEWAY_spool_disk_bytes, (double)disk.f_blocks * (double)disk.f_frsize);
 }

@@ -53,3 +53,7 @@ void spool_dir_release(struct spool_dir *dir);
 
 /* Its SQLite file. */
 void spool_dir_file(const struct spool_dir *dir, char out[SPOOL_PATH_MAX]);
+
+/* Shows the room of the volume under base. Nothing else fills it as a rule, but other gateways'
+ * spools may lie on it. */
+void spool_dir_report_disk(const char *base);
