@@ -105,6 +105,12 @@ static void collect(h2o_req_t *req, bool is_recorded)
         socket_hold_start(&bulk->hold, req);
 }
 
+static void set_fault(struct bulk_event *event, enum fault_code code, const char *field)
+{
+    event->code = code;
+    (void)snprintf(event->field, sizeof(event->field), "%s", field);
+}
+
 static void on_event(void *ctx, size_t index, const struct decoded *decoded,
                      const struct faults *faults)
 {
@@ -117,18 +123,17 @@ static void on_event(void *ctx, size_t index, const struct decoded *decoded,
     bulk->count++;
     *event = (struct bulk_event){.ticket = {.on_settled = on_settled}, .bulk = bulk};
     if (decoded == NULL) {
-        event->code = faults->rows[0].code;
-        memcpy(event->field, faults->rows[0].field, sizeof(event->field));
+        set_fault(event, faults->rows[0].code, faults->rows[0].field);
         return;
     }
     memcpy(event->id, decoded->client_id, sizeof(event->id));
     recorded = decoded->event;
     if (!intake_admit(bulk->req, &recorded, &event->code)) {
-        (void)snprintf(event->field, sizeof(event->field), "ad_id");
+        set_fault(event, event->code, "ad_id");
         return;
     }
     if (!id_set_add(bulk->ids, &recorded))
-        event->code = FAULT_ID_REUSE;
+        set_fault(event, FAULT_ID_REUSE, "event_id");
     else if (bulk->is_recorded)
         record(bulk, event, &recorded);
     else

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "base/backoff.h"
+#include "base/told.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include "stopper.h"
@@ -9,7 +10,6 @@
 #include <nats/nats.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { ATTEMPT_BASE_MS = 50, ATTEMPT_CAP_MS = 1000 };
 
@@ -23,14 +23,14 @@ static void *on_thread(void *ctx)
 {
     struct nats_attempts *self = ctx;
     const struct nats_attempts_options *options = &self->options;
-    struct error err = {0}, last = {0};
+    struct error err = {0};
+    struct told last_failure = {0};
     struct backoff backoff;
 
     backoff_init(&backoff, ATTEMPT_BASE_MS, ATTEMPT_CAP_MS, (uint64_t)clock_now_us());
     while (!options->attempt(options->ctx, &err)) {
-        if (strcmp(err.text, last.text) != 0)
+        if (told_is_news(&last_failure, &err))
             log_warn(options->event, "name=\"%s\" why=\"%s\"", options->name, err.text);
-        last = err;
         if (!stopper_wait(&self->stopper, backoff_next_ms(&backoff)))
             break;
     }

@@ -29,5 +29,5 @@ struct nats_dialer_options {
 };
 
 struct nats_dialer *nats_dialer_open(const struct nats_dialer_options *options, struct error *err);
-/* Waits for a try that is under way: at most the bus's connect_ms. */
+/* Waits for a try that is under way: as long as a bus_open takes at most, and the subscribing. */
 void nats_dialer_close(struct nats_dialer **dialer);

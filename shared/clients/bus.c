@@ -1,6 +1,7 @@
 #include "clients/bus.h"
 
 #include "base/auto.h"
+#include "base/told.h"
 #include "clients/bus_errors.h"
 #include "clients/bus_guard.h"
 #include "clients/bus_move.h"
@@ -49,7 +50,7 @@ struct bus {
     _Atomic uint64_t version; /* of the endpoint, that the connection was made with */
 
     struct bus_move move; /* what follows belongs to its thread */
-    struct error failure; /* as it was told last */
+    struct told last_failure;
 
     /* Guards what follows, for moments only; apart, so that a const bus can be locked. */
     pthread_mutex_t *lock;
@@ -376,14 +377,6 @@ static void replace(struct bus *bus, const struct link *link)
     clients_count(METRIC_nats_rebuilds_total, 1);
 }
 
-/* Once for each kind of failure. */
-static void tell(struct bus *bus, const struct error *err)
-{
-    if (err->text[0] != '\0' && strcmp(bus->failure.text, err->text) != 0)
-        log_warn("nats_connect_failed", "name=\"%s\" why=\"%s\"", bus->options.name, err->text);
-    bus->failure = *err;
-}
-
 /* On the move's thread. Whoever started it may have seen what the try before has mended since. */
 static void try_anew(void *ctx)
 {
@@ -395,9 +388,11 @@ static void try_anew(void *ctx)
         return;
     if (dial(&bus->options, &link, &err)) {
         replace(bus, &link);
+        told_reset(&bus->last_failure);
         log_info("nats_connected_anew", "name=\"%s\"", bus->options.name);
+    } else if (told_is_news(&bus->last_failure, &err)) {
+        log_warn("nats_connect_failed", "name=\"%s\" why=\"%s\"", bus->options.name, err.text);
     }
-    tell(bus, &err);
 }
 
 /* A new address is tried at once, and then from time to time. Only who has no connection that works

@@ -1,5 +1,6 @@
 #include "clients/bus_errors.h"
 
+#include "clients/bus.h"
 #include "runtime/log.h"
 
 #include <pthread.h>
@@ -13,7 +14,8 @@ enum { KIND_SIZE = 160 };
 /* 'Permissions Violation for Publish to "$JS.API.CONSUMER.DELETE.ADS_0.reader_1"' */
 static void name_kind(const char *why, char kind[KIND_SIZE])
 {
-    const char *last_dot = strrchr(why, '.');
+    const char *stream = strstr(why, "." STREAM_PREFIX);
+    const char *last_dot = stream != NULL ? stream : strrchr(why, '.');
 
     if (strstr(why, KIND_DISCOVERY) != NULL)
         (void)snprintf(kind, KIND_SIZE, KIND_DISCOVERY);

@@ -3,10 +3,10 @@
  *
  * Why:     the server says of a subject that is denied only to the connection, not to who has
  *          published or subscribed; libnats would write it to stderr.
- * Shape:   a right that is missing is a warning, once for each kind of subject: up to the last dot,
- *          since what follows is a partition or a name for one use. All of "$SRV." is one kind, and
- *          harmless: the process is not listed, see discovery.h. Everything else, which some call
- *          or the loss of the connection tells as well, stands in the log at debug.
+ * Shape:   a right that is missing is a warning, once for each kind of subject: up to the stream's
+ *          name or else the last dot, since what follows is a partition or a name for one use. All
+ * of "$SRV." is one kind, and harmless: the process is not listed, see discovery.h. Everything
+ * else, which some call or the loss of the connection tells as well, stands in the log at debug.
  * Limits:  the last BUS_ERRORS_KINDS_MAX kinds are known; one from before is told again.
  * Threads: libnats' callback thread; the kinds are the process's, behind a lock.
  */

@@ -4,8 +4,8 @@
  * Why:     a connect takes its time for each server of the list, and a name as long as the resolver
  *          likes: whoever has a connection that works must not wait for one that may never come.
  * Shape:   the thread is started for one try and ends with it; there is one at a time.
- * Errors:  without a thread nothing is tried, the log says so, and the next call tries again.
- * Threads: any may start and wait; init and end belong to the owner of the bus.
+ * Errors:  without a thread nothing is tried, the log says so, and a call after rest_ms tries
+ * again. Threads: any may start and wait; init and end belong to the owner of the bus.
  */
 #pragma once
 

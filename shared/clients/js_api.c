@@ -108,11 +108,11 @@ static bool publish(struct bus *bus, const char *subject, const char *body, jsPu
     status = js_Publish(&ack, jetstream, subject, body, (int)strlen(body), options, &code);
     out->code = (int)code;
     if (status != NATS_OK)
-        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: %s (%d)", subject,
-                         natsStatus_GetText(status), out->code);
+        return error_set(err, out->code != 0 ? ERROR_UNAVAILABLE : ERROR_UNCERTAIN,
+                         "nats: %s: %s (%d)", subject, natsStatus_GetText(status), out->code);
     out->seq = ack->Sequence;
     return out->seq > 0 ||
-           error_set(err, ERROR_UNAVAILABLE, "nats: %s: the ack is of nothing stored", subject);
+           error_set(err, ERROR_UNCERTAIN, "nats: %s: the ack is of nothing stored", subject);
 }
 
 bool js_api_publish(struct bus *bus, const char *subject, const char *body, jsPubOptions *options,

@@ -41,8 +41,9 @@ struct js_api_ack {
 };
 
 /* Publishes and waits for the ack, the bus's request_ms at most. options come from
- * jsPubOptions_Init; MaxWait is set here. Every failure is ERROR_UNAVAILABLE, an ack of nothing
- * stored, too; to the breaker a refusal is an answer. */
+ * jsPubOptions_Init; MaxWait is set here. ERROR_UNAVAILABLE: not stored, since the server refused
+ * it (code) or nothing was sent. ERROR_UNCERTAIN: sent, and no ack says that it is stored. To the
+ * breaker a refusal is an answer. */
 MUST_CHECK bool js_api_publish(struct bus *bus, const char *subject, const char *body,
                                jsPubOptions *options, struct js_api_ack *out, struct error *err);
 

@@ -167,6 +167,7 @@ static bool make_bucket(struct leases *leases, struct error *err)
     kvConfig config;
     struct breaker_permit permit;
     natsStatus status;
+    bool is_answered;
 
     kvConfig_Init(&config);
     config.Bucket = BUCKET;
@@ -177,7 +178,8 @@ static bool make_bucket(struct leases *leases, struct error *err)
     if (!bus_ask(leases->bus, &permit))
         return error_set(err, ERROR_UNAVAILABLE, "nats: bucket " BUCKET ": the breaker is open");
     status = js_CreateKeyValue(&store, bus_jetstream(leases->bus), &config);
-    bus_tell(leases->bus, &permit, status == NATS_OK ? ERROR_NONE : ERROR_UNAVAILABLE);
+    is_answered = status == NATS_OK || status == NATS_ERR; /* NATS_ERR: the server refused it */
+    bus_tell(leases->bus, &permit, is_answered ? ERROR_NONE : ERROR_UNAVAILABLE);
     kvStore_Destroy(store);
     if (status != NATS_OK)
         return error_set(err, ERROR_UNAVAILABLE, "nats: bucket " BUCKET ": %s",
@@ -187,7 +189,8 @@ static bool make_bucket(struct leases *leases, struct error *err)
 
 /*
  * Writes a key if its revision is still `expected` (0: if there is no such key). *out_revision is
- * 0 when somebody else was faster.
+ * 0 when somebody else was faster, and on a failure when nobody knows the key's revision any more;
+ * else what it was: a lease that could not be renewed in time is still ours to renew or give back.
  */
 static bool write_key(struct leases *leases, const char *key, uint64_t expected,
                       uint64_t *out_revision, struct error *err)
@@ -200,7 +203,10 @@ static bool write_key(struct leases *leases, const char *key, uint64_t expected,
     options.ExpectLastSubjectSeq = expected;
     options.ExpectNoMessage = expected == 0;
     is_written = js_api_publish(leases->bus, key, leases->instance, &options, &ack, err);
-    *out_revision = is_written ? ack.seq : 0;
+    if (is_written)
+        *out_revision = ack.seq;
+    else if (ack.code == JS_API_WRONG_LAST_SEQUENCE || err->kind == ERROR_UNCERTAIN)
+        *out_revision = 0;
     return is_written || ack.code == JS_API_WRONG_LAST_SEQUENCE;
 }
 

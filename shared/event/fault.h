@@ -27,8 +27,8 @@ const char *fault_title(enum fault_code code); /* "The body is not the JSON expe
 struct fault {
     enum fault_code code;
     char field[24]; /* canonical name, or "" for the whole body */
-    char
-        detail[120]; /* for a person; of a field: what stands behind its name, "must be a number" */
+    /* For a person; of a field: what stands behind its name, "must be a number". */
+    char detail[120];
 };
 
 struct faults {

@@ -357,7 +357,7 @@ def test_one_event_too_many_is_422(product, route, headers):
     refuse(product, 422, "too_many_events", "POST", route.path, b"\n".join(events) if headers is NDJSON else b"[" + b",".join(events) + b"]", headers)
 
 
-FIELD_OF = {"invalid_json": None, "unknown_ad": "ad_id", **{f"invalid_{name}": name for name in ("ad_id", "timestamp", "ip", "playback_time", "event_id")}}
+FIELD_OF = {"invalid_json": None, "unknown_ad": "ad_id", "id_reuse": "event_id", **{f"invalid_{name}": name for name in ("ad_id", "timestamp", "ip", "playback_time", "event_id")}}
 
 
 def batch(elements, headers):
@@ -558,7 +558,7 @@ def test_the_readers_answer_their_monitors_alike(product, service):
 
 @pytest.mark.parametrize("path", NOWHERE, ids=lambda path: path[:40])
 def test_nothing_at_this_address_is_404(product, path):
-    field = {"unknown_ad": "ad_id", "unknown_letter": "id", "unknown_event": "event_id"}.get(NOWHERE[path])
+    field = {"unknown_ad": "ad_id", "id_reuse": "event_id", "unknown_letter": "id", "unknown_event": "event_id"}.get(NOWHERE[path])
     refuse(product, 404, NOWHERE[path], "GET", path, field=field)
 
 

@@ -15,7 +15,7 @@ TEST(each_kind_of_subject_is_told_once)
 {
     assert_true(is_news("$JS.API.CONSUMER.DELETE.ADS_0.reader_1"));
     assert_false(is_news("$JS.API.CONSUMER.DELETE.ADS_0.reader_2"));
-    assert_true(is_news("$JS.API.CONSUMER.DELETE.ADS_1.reader_3"));
+    assert_false(is_news("$JS.API.CONSUMER.DELETE.ADS_1.reader_3"));
     assert_true(is_news("$JS.API.STREAM.INFO.ADS_0"));
     assert_false(is_news("$JS.API.STREAM.INFO.ADS_1"));
     assert_true(bus_errors_is_news("Not Permitted"));
