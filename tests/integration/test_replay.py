@@ -3,10 +3,12 @@
 import collections
 import csv
 import gzip
+import http.server
 import io
 import os
 import socket
 import subprocess
+import threading
 
 import pytest
 from product import ROOT
@@ -89,6 +91,35 @@ def test_a_gateway_that_is_not_there_is_told_with_the_cause():
     done = replay(url, "-", records='{"ad_id":"ad-001"}\n')
     assert done.returncode == 1 and "no answer: 1" in done.stdout
     assert "no answer, for example: after 5 tries: Connection refused" in done.stderr and "Errno" not in done.stderr
+
+
+class BusyProxy(http.server.BaseHTTPRequestHandler):
+    """Answers with pages of its own, as a proxy does whose gateway restarts, and then as the gateway."""
+
+    protocol_version = "HTTP/1.1"
+    answers = ((503, b"<html>Service Unavailable</html>"), (429, b"[]"), (202, b"{}"))
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status, page = self.answers[min(self.server.asked, len(self.answers) - 1)]
+        self.server.asked += 1
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_proxy_that_answers_with_a_page_of_its_own_is_tried_again():
+    with http.server.HTTPServer(("127.0.0.1", 0), BusyProxy) as proxy:
+        proxy.asked = 0
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        done = replay(f"http://127.0.0.1:{proxy.server_port}", "--connections", "1", "-", records='{"ad_id":"ad-001"}\n')
+        proxy.shutdown()
+    assert done.returncode == 0 and "202: 1" in done.stdout and "(2 retries)" in done.stdout, done
+    assert done.stderr == ""
 
 
 def test_ndjson_from_standard_input_and_a_summary_of_statuses(start_product):
