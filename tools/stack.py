@@ -27,6 +27,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -337,10 +338,19 @@ class Stack:
         self._wait_port("postgres")
 
     def _make_cluster(self, user, as_user, data):
-        shutil.rmtree(data, ignore_errors=True)
-        data.mkdir(parents=True, mode=0o700)
+        """In a directory beside, which gets its name when all is in it: one that was interrupted is made anew."""
+        for half in data.parent.glob(f"{data.name}.new-*"):
+            shutil.rmtree(half, ignore_errors=True)
+        data.parent.mkdir(parents=True, exist_ok=True)
+        # A name of its own each time: an initdb that outlives its interrupted start writes into no other's.
+        new = Path(tempfile.mkdtemp(prefix=f"{data.name}.new-", dir=data.parent))
         if user:
-            shutil.chown(data, user, user)
+            shutil.chown(new, user, user)
+        self._fill_cluster(as_user, new)
+        shutil.rmtree(data, ignore_errors=True)
+        new.rename(data)
+
+    def _fill_cluster(self, as_user, data):
         self._checked(as_user + [PG_BIN / "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
                                  "--auth-local=trust", "--auth-host=scram-sha-256"], "initdb")
         with open(data / "postgresql.conf", "a", encoding="utf-8") as conf:
@@ -540,10 +550,22 @@ def print_status(stack):
     return 1 if down else 0
 
 
+def heed_signals(handler):
+    """Ctrl-C, kill, and a terminal that is closed, unless nohup keeps us from that."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def interrupt_once(*_):
+    """Nothing stays of a start that was not finished; a closed terminal says so twice, which is not to end the stop."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def run_in_foreground(stack):
     stopping, ended = [], []  # asked to, and by themselves
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stopping.append(True))
+    heed_signals(lambda *_: stopping.append(True))
     stack.start()
     print_addresses(stack)
     say("Ctrl-C stops everything")
@@ -557,7 +579,7 @@ def run_in_foreground(stack):
 
 
 def run_detached(stack):
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing stays of a start that was not finished
+    heed_signals(interrupt_once)
     stack.start()
     for name in stack.wait_healthy():
         say(f"{name} is ready, but not well: {stack.url(name)}/health tells why")

@@ -95,6 +95,17 @@ def test_the_foreground_ends_with_ctrl_c_and_with_any_process(run):
     assert status == 1 and "analytics has ended" in err
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_first_start_that_is_interrupted_while_it_makes_the_database_can_be_begun_again(run, number):
+    child = subprocess.Popen([ROOT / "run", "--detach"], env=run.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    wait_until("initdb has begun", lambda: any(run.directory.glob("postgres*/PG_VERSION")))
+    os.kill(child.pid, number)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130 and count_down(run) == 6, err
+    run("--detach")
+    assert is_up(run.env["PORT"]) and not any(run.directory.glob("postgres.new*"))
+
+
 def test_a_wrong_setting_is_told_before_anything_starts(run):
     done = run("--detach", check=False, RATE_LIMIT_RPS="foo")
     assert done.returncode == 1 and "gateway refuses its settings: config: RATE_LIMIT_RPS" in done.stderr
