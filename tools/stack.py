@@ -8,6 +8,7 @@ to start the product. A stack lives in one directory:
     .run/pids/NAME         pid and start time of each process
     .run/log/NAME.log      what it wrote
     .run/nats  redis  postgres  gateway      data
+    .run/stopping                all are being stopped, or were: a run in the foreground reads it
     .run/keys  admin_key         the gateway's AUTH_KEYS_FILE, and the one key in it in plain
 
 RUN_DIR names another directory than .run, for a second stack beside the first.
@@ -17,6 +18,7 @@ a reused pid is never hit.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pwd
@@ -173,6 +175,7 @@ class Stack:
         self.url_files = None  # a directory: services get their servers' URLs by files in it, as a deployment's secrets
         self.settings = self._load_settings(fixed_ports or {}, prefer_ports)
         self.keys_file, self.admin_key_file = self.dir / "keys", self.dir / "admin_key"
+        self.stopping = self.dir / "stopping"
 
     # ---- settings -------------------------------------------------------------------------------
 
@@ -452,13 +455,17 @@ class Stack:
 
     # ---- all of it ------------------------------------------------------------------------------
 
+    def down(self):
+        return [name for name in (*SERVERS, *SERVICES) if self.process(name).pid is None]
+
     def start(self):
         """Starts whatever is down. When that fails, what it has started is stopped again, and nothing else."""
-        down = [name for name in (*SERVERS, *SERVICES) if self.process(name).pid is None]
+        down = self.down()
         for name in SERVICES:
             if name in down:
                 self._check_port(name)
                 self._check_settings(name)
+        self.stopping.unlink(missing_ok=True)
         try:
             self._start(down)
         except BaseException:
@@ -477,6 +484,9 @@ class Stack:
 
     def stop(self, names=None):
         """All, or those named. Gateway first, so that the readers can take what it sent; PostgreSQL by fast shutdown."""
+        if names is None:
+            with contextlib.suppress(OSError):  # a full disk is a reason to stop, not to go on
+                self.stopping.touch()
         clean = True
         extra = [name for name in self.processes if name not in SERVERS + SERVICES]
         for name in [*extra, "gateway", "ingest", "analytics", "redis", "postgres", "nats"]:
@@ -569,13 +579,27 @@ def run_in_foreground(stack):
     stack.start()
     print_addresses(stack)
     say("Ctrl-C stops everything")
-    while not stopping and not ended:
+    while not stopping and not ended and not stack.stopping.exists():
         time.sleep(0.2)
-        ended = [name for name in (*SERVICES, *SERVERS) if stack.process(name).pid is None]
+        ended = stack.down()
+    if not stopping and stack.stopping.exists():
+        return be_stopped(stack, stopping)
     for name in ended:
         say(f"{name} has ended, and with it the run; its log ends:\n{stack.process(name).log_tail()}")
     say("stopping")
     return 0 if stack.stop() and not ended else 1
+
+
+def be_stopped(stack, stopping):
+    """./run --stop or --clean does it from elsewhere: a second signal would cut a service's own stop short."""
+    say("stopped by ./run --stop or --clean")
+    deadline = time.monotonic() + (len(SERVERS) + len(SERVICES)) * STOP_SECONDS
+
+    def is_left():  # without the file: it is deleted, or somebody's new start
+        return stack.stopping.exists() and len(stack.down()) < len(SERVERS) + len(SERVICES)
+    while is_left() and not stopping and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return 1 if is_left() and not stack.stop() else 0  # left by a --stop that was itself ended
 
 
 def run_detached(stack):

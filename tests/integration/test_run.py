@@ -95,6 +95,13 @@ def test_the_foreground_ends_with_ctrl_c_and_with_any_process(run):
     assert status == 1 and "analytics has ended" in err
 
 
+@pytest.mark.parametrize("option", ["--stop", "--clean"])
+def test_the_foreground_that_is_stopped_from_elsewhere_ends_well(run, option):
+    err, status = run_in_foreground(run, lambda _: run(option))
+    assert status == 0 and "stopped by ./run --stop" in err and "has ended" not in err, err
+    assert (run.directory / "stopping").exists() == (option == "--stop"), "what was cleaned stays clean"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_first_start_that_is_interrupted_while_it_makes_the_database_can_be_begun_again(run, number):
     child = subprocess.Popen([ROOT / "run", "--detach"], env=run.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
