@@ -11,7 +11,7 @@ to start the product. A stack lives in one directory:
     .run/stopping                all are being stopped, or were: a run in the foreground reads it
     .run/keys  admin_key         the gateway's AUTH_KEYS_FILE, and the one key in it in plain
 
-RUN_DIR names another directory than .run, for a second stack beside the first.
+RUN_DIR names another directory than .run, for a second stack beside the first; PORT its gateway's port.
 
 Every process runs in a session of its own and is ended by pid, checked by its start time, so that
 a reused pid is never hit.
@@ -78,10 +78,10 @@ def free_port(taken=()):
     raise StackError("no free port between 20000 and 30000 on 127.0.0.1")
 
 
-def command():
+def command(settings=""):
     """How ./run is called for the stack that the environment names."""
     directory = os.environ.get("RUN_DIR")
-    return f"RUN_DIR={shlex.quote(directory)} ./run" if directory else "./run"
+    return " ".join(filter(None, (settings, directory and f"RUN_DIR={shlex.quote(directory)}", "./run")))
 
 
 def start_time(pid):
@@ -389,7 +389,7 @@ class Stack:
 
     def _check_port(self, name):
         if not port_is_free(self.port(name)):
-            hint = "choose another with PORT=8090 ./run" if name == "gateway" else f"end what uses it, or set {name.upper()}_PORT"
+            hint = f"choose another with {command('PORT=8090')}" if name == "gateway" else f"end what uses it, or set {name.upper()}_PORT"
             raise StackError(f"port {self.port(name)} for {name} is taken: {hint}")
 
     def _check_settings(self, name):
@@ -613,8 +613,9 @@ def run_detached(stack):
 
 def main():
     parser = argparse.ArgumentParser(prog="./run", description="Runs a whole adledger on loopback, under .run/, until Ctrl-C.",
-                                     epilog="Without an option, one process that ends ends all, with status 1. In the environment: PORT, INGEST_PORT, "
-                                            "ANALYTICS_PORT, and RUN_DIR, another directory than .run/, for a second adledger beside the first.")
+                                     epilog="Without an option, one process that ends by itself ends all, with status 1. In the environment: PORT, "
+                                            "INGEST_PORT, ANALYTICS_PORT, and RUN_DIR, another directory than .run/. A second adledger beside the "
+                                            "first: PORT=8090 RUN_DIR=DIR ./run; DIR is to be its own, for --clean deletes what is in it.")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--detach", action="store_true", help="return when ready; starts whatever is down")
     mode.add_argument("--stop", action="store_true", help="stop everything, nothing is lost")

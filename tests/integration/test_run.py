@@ -125,4 +125,4 @@ def test_a_taken_port_is_named_with_what_to_do(run):
         other.bind(("127.0.0.1", int(run.env["PORT"])))
         other.listen()
         done = run("--detach", check=False)
-    assert done.returncode == 1 and "is taken" in done.stderr and "PORT=" in done.stderr
+    assert done.returncode == 1 and f"is taken: choose another with PORT=8090 RUN_DIR={run.directory} ./run" in done.stderr
