@@ -1,15 +1,14 @@
-#!/usr/bin/python3
 """Starts and stops a whole adledger on loopback: NATS, PostgreSQL, Redis and the three services.
 
-`./run` is a thin script over this file, and the integration tests import it, so there is one way
-to start the product. A stack lives in one directory:
+`./run` (run_command.py) and the tests use it, so there is one way to start the product. A stack lives
+in one directory:
 
     .run/settings.json     ports and passwords, made once
     .run/pids/NAME         pid and start time of each process
     .run/log/NAME.log      what it wrote
-    .run/nats  redis  postgres  gateway      data
-    .run/stopping                all are being stopped, or were: a run in the foreground reads it
-    .run/keys  admin_key         the gateway's AUTH_KEYS_FILE, and the one key in it in plain
+    .run/nats  redis  postgres  gateway    data
+    .run/stopping          all are being stopped, or were: a run in the foreground reads it
+    .run/keys  admin_key   the gateway's AUTH_KEYS_FILE, and the one key in it in plain
 
 RUN_DIR names another directory than .run, for a second stack beside the first; PORT its gateway's port.
 
@@ -17,7 +16,6 @@ Every process runs in a session of its own and is ended by pid, checked by its s
 a reused pid is never hit.
 """
 
-import argparse
 import contextlib
 import json
 import os
@@ -39,10 +37,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 from keys import key_line, new_key  # noqa: E402
+from processes import STOP_SECONDS, Process, StackError, free_port, port_is_free, say  # noqa: E402
 
 PG_BIN = Path("/usr/lib/postgresql/15/bin")
 START_SECONDS = 30
-STOP_SECONDS = 25
 HEALTH_SECONDS = 15
 # Private servers stay away from the standard ports, so that they never meet the machine's own.
 PREFERRED_PORTS = {"nats": 24222, "nats_monitor": 28222, "postgres": 25432, "redis": 26379,
@@ -51,115 +49,10 @@ SERVERS = ("nats", "postgres", "redis")
 SERVICES = ("ingest", "analytics", "gateway")
 
 
-class StackError(Exception):
-    """Something the user can act on; the text says what to do."""
-
-
-def say(text):
-    print(f"\033[1m==>\033[0m {text}" if sys.stderr.isatty() else f"==> {text}", file=sys.stderr, flush=True)
-
-
-def port_is_free(port):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-            return True
-        except OSError:
-            return False
-
-
-def free_port(taken=()):
-    """A free port outside the range that the kernel hands to outgoing connections, and none of `taken`."""
-    for _ in range(200):
-        port = 20000 + secrets.randbelow(10000)
-        if port not in taken and port_is_free(port):
-            return port
-    raise StackError("no free port between 20000 and 30000 on 127.0.0.1")
-
-
 def command(settings=""):
     """How ./run is called for the stack that the environment names."""
     directory = os.environ.get("RUN_DIR")
     return " ".join(filter(None, (settings, directory and f"RUN_DIR={shlex.quote(directory)}", "./run")))
-
-
-def start_time(pid):
-    """The kernel's start time of a pid (field 22 of its stat), or None when there is no such process.
-
-    A zombie is gone once its last thread is: until then its sockets are still open.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        is_gone = fields[0] == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if is_gone else fields[19]
-
-
-class Process:
-    """One child, known by a pid file that also holds its start time."""
-
-    def __init__(self, stack, name):
-        self.name = name
-        self.pid_file = stack.dir / "pids" / name
-        self.log_file = stack.dir / "log" / f"{name}.log"
-
-    @property
-    def pid(self):
-        try:
-            pid, began = self.pid_file.read_text().split()
-        except (FileNotFoundError, ValueError):
-            return None
-        return int(pid) if start_time(int(pid)) == began else None
-
-    def start(self, argv, env=None, user=None, cwd="/"):
-        if self.pid is not None:
-            return
-        for path in (self.pid_file, self.log_file):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.log_file, "ab") as log:
-            child = subprocess.Popen([str(part) for part in argv], env=env, cwd=cwd, user=user, group=user,
-                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        self.pid_file.write_text(f"{child.pid} {start_time(child.pid)}")
-        self.child = child  # kept so that a finished child is reaped
-
-    def send(self, number):
-        pid = self.pid
-        if pid is not None:
-            os.kill(pid, number)
-
-    def wait_gone(self, seconds):
-        deadline = time.monotonic() + seconds
-        while self.pid is not None:
-            child = getattr(self, "child", None)
-            if child is not None:
-                child.poll()
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        return True
-
-    def stop(self, number=signal.SIGTERM, seconds=STOP_SECONDS):
-        """Ends the process; kills it when it has not gone in time. True: it went by itself."""
-        self.send(signal.SIGCONT)
-        self.send(number)
-        gone = self.wait_gone(seconds)
-        if not gone:
-            self.send(signal.SIGKILL)
-            self.wait_gone(5)
-        self.pid_file.unlink(missing_ok=True)
-        return gone
-
-    def kill(self):
-        self.send(signal.SIGKILL)
-        self.wait_gone(5)
-
-    def log_tail(self, lines=12):
-        try:
-            return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
-        except FileNotFoundError:
-            return ""
 
 
 class Stack:
@@ -512,141 +405,3 @@ class Stack:
         for name in (*SERVICES, *SERVERS):
             values[f"{name.upper()}_PID"] = self.process(name).pid or ""
         return values
-
-
-# ---- the command line of ./run ----------------------------------------------------------------------
-
-
-def asked_ports():
-    """The ports that the environment asks for, by service."""
-    asked = {}
-    for name, variables in (("gateway", ("HTTP_PORT", "PORT")), ("ingest", ("INGEST_PORT",)), ("analytics", ("ANALYTICS_PORT",))):
-        for variable in variables:
-            text = os.environ.get(variable)
-            if text and name not in asked:
-                if not text.isdigit() or not 1 <= int(text) <= 65535:
-                    raise StackError(f"{variable}={text}: a port is a number from 1 to 65535")
-                asked[name] = int(text)
-    return asked
-
-
-def print_addresses(stack):
-    base = f"http://localhost:{stack.port('gateway')}"
-    print(f"""
-adledger is ready.
-
-  API         {base}/api/v1
-  health      {base}/health        metrics  {base}/metrics
-  ingest      {stack.url('ingest')}/health    analytics  {stack.url('analytics')}/health
-
-Try it:
-
-  curl -X POST {base}/api/v1/ads/click -H 'Content-Type: application/json' -d '{{"ad_id":"ad-001","video_play_time":30}}'
-  curl '{base}/api/v1/ads/analytics?ad_id=ad-001'
-
-The admin key is in {stack.admin_key_file}; in a shell: eval "$({command()} --env)", then -H "Authorization: Bearer $ADMIN_KEY"
-""", flush=True)
-
-
-def print_status(stack):
-    down = 0
-    for name in (*SERVICES, *SERVERS):
-        pid = stack.process(name).pid
-        state = "down" if pid is None else "running"
-        if pid is not None and name in SERVICES:
-            state = "ready" if stack.ready(stack.port(name)) else "not ready"
-        down += pid is None
-        print(f"{name:<10} {state:<10} pid {pid or '-':<8} 127.0.0.1:{stack.port(name)}")
-    return 1 if down else 0
-
-
-def heed_signals(handler):
-    """Ctrl-C, kill, and a terminal that is closed, unless nohup keeps us from that."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
-
-
-def interrupt_once(*_):
-    """Nothing stays of a start that was not finished; a closed terminal says so twice, which is not to end the stop."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def run_in_foreground(stack):
-    stopping, ended = [], []  # asked to, and by themselves
-    heed_signals(lambda *_: stopping.append(True))
-    stack.start()
-    print_addresses(stack)
-    say("Ctrl-C stops everything")
-    while not stopping and not ended and not stack.stopping.exists():
-        time.sleep(0.2)
-        ended = stack.down()
-    if not stopping and stack.stopping.exists():
-        return be_stopped(stack, stopping)
-    for name in ended:
-        say(f"{name} has ended, and with it the run; its log ends:\n{stack.process(name).log_tail()}")
-    say("stopping")
-    return 0 if stack.stop() and not ended else 1
-
-
-def be_stopped(stack, stopping):
-    """./run --stop or --clean does it from elsewhere: a second signal would cut a service's own stop short."""
-    say("stopped by ./run --stop or --clean")
-    deadline = time.monotonic() + (len(SERVERS) + len(SERVICES)) * STOP_SECONDS
-
-    def is_left():  # without the file: it is deleted, or somebody's new start
-        return stack.stopping.exists() and len(stack.down()) < len(SERVERS) + len(SERVICES)
-    while is_left() and not stopping and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return 1 if is_left() and not stack.stop() else 0  # left by a --stop that was itself ended
-
-
-def run_detached(stack):
-    heed_signals(interrupt_once)
-    stack.start()
-    for name in stack.wait_healthy():
-        say(f"{name} is ready, but not well: {stack.url(name)}/health tells why")
-    print_addresses(stack)
-    return 0
-
-
-def main():
-    parser = argparse.ArgumentParser(prog="./run", description="Runs a whole adledger on loopback, under .run/, until Ctrl-C.",
-                                     epilog="Without an option, one process that ends by itself ends all, with status 1. In the environment: PORT, "
-                                            "INGEST_PORT, ANALYTICS_PORT, and RUN_DIR, another directory than .run/. A second adledger beside the "
-                                            "first: PORT=8090 RUN_DIR=DIR ./run; DIR is to be its own, for --clean deletes what is in it.")
-    mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--detach", action="store_true", help="return when ready; starts whatever is down")
-    mode.add_argument("--stop", action="store_true", help="stop everything, nothing is lost")
-    mode.add_argument("--status", action="store_true", help="what runs, with pids and addresses")
-    mode.add_argument("--clean", action="store_true", help="stop everything and delete all data")
-    mode.add_argument("--env", action="store_true", help="print addresses and pids as shell variables")
-    mode.add_argument("--secrets", action="store_true", help="make the secrets of docker-compose.prod.yaml, once")
-    args = parser.parse_args()
-
-    stack = Stack(fixed_ports={} if args.stop or args.status or args.clean or args.env else asked_ports())
-    if args.stop:
-        return 0 if stack.stop() else 1
-    if args.clean:
-        stack.clean()
-        return 0
-    if args.status or args.env:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # ./run --env | head is no error
-    if args.status:
-        return print_status(stack)
-    if args.env:
-        for name, value in stack.env().items():
-            print(f"export {name}={shlex.quote(str(value))}")
-        return 0
-    return run_detached(stack) if args.detach else run_in_foreground(stack)
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except StackError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

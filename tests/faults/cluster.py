@@ -5,7 +5,7 @@ import os
 import urllib.request
 
 from product import ROOT, wait_until
-from stack import Process, free_port
+from processes import Process, free_port
 
 NAMES = ("nats-1", "nats-2", "nats-3")
 LEASES = "KV_adledger_leases"

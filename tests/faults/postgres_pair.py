@@ -4,7 +4,8 @@ import shutil
 
 import psycopg2
 from product import wait_until
-from stack import PG_BIN, Process, free_port
+from processes import Process, free_port
+from stack import PG_BIN
 
 
 class PostgresPair:

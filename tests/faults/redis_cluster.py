@@ -2,7 +2,7 @@
 
 import redis
 from product import ROOT, wait_until
-from stack import Process, free_port
+from processes import Process, free_port
 
 NODE_TIMEOUT_MS = 2000  # after it a node counts as dead, and its replica stands for election
 SLOTS = 16384

@@ -14,7 +14,7 @@ from load import ADS, Load
 from postgres_pair import PostgresPair
 from product import wait_until
 from redis_cluster import RedisCluster, RedisPair
-from stack import free_port
+from processes import free_port
 
 SMALL = {"STREAM_REPLICAS": "3"}
 ELECTION_SECONDS = 25

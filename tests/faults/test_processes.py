@@ -11,7 +11,7 @@ import pytest
 from keepalive import Closed, Connection
 from load import ADS
 from product import CLICK, SERVERS, SERVICES, uuid7, wait_until
-from stack import free_port
+from processes import free_port
 
 STOP_SECONDS = 25
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"

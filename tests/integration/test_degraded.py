@@ -1,7 +1,7 @@
 """What still works when a server is down, and what is said about it."""
 
 from product import CLICK, Load, wait_until
-from stack import free_port
+from processes import free_port
 
 
 MOVING = ("as_of", "timestamp", "lag_seconds", "source")

@@ -175,7 +175,7 @@ def test_a_duplicate_is_counted_once_even_by_two_gateways(product):
 
 
 def free_port():
-    from stack import free_port as pick
+    from processes import free_port as pick
     return pick()
 
 

@@ -6,7 +6,7 @@ import signal
 
 from nats_client import NatsClient
 from product import CLICK, ROOT, SERVICES, Load, wait_until
-from stack import free_port
+from processes import free_port
 
 NAMES = sorted(f"adledger-{name}" for name in SERVICES)
 STANDARD = {"type", "name", "id", "version", "metadata"}

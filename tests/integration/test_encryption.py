@@ -14,7 +14,7 @@ import pytest
 import redis
 from certificates import Authority
 from product import CLICK, ROOT, Load, wait_until
-from stack import free_port
+from processes import free_port
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,11 @@ import socket
 import ssl
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 from conftest import end, make_product
 from product import CLICK, ROOT, uuid7, wait_until
-from stack import free_port
+from processes import free_port
 
 NGINX = ROOT / ".run" / "bin" / "nginx"
 BODY = b'{"ad_id":"ad-001"}'

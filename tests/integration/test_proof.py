@@ -334,7 +334,7 @@ def test_a_message_that_the_stream_loses_before_it_is_read_is_named_as_lost(star
 def test_only_one_gateway_audits(start_product):
     product = start_product(**FAST_AUDIT)
     wait_until("the first audits", lambda: product.metric("ledger_audited_at_seconds"))
-    from stack import free_port
+    from processes import free_port
     port = free_port(set(product.stack.settings["ports"].values()))
     product.stack.start_service("gateway", instance="second", HTTP_PORT=str(port),
                                 CATALOGUE_FILE=str(product.stack.dir / "second" / "catalogue.json"))

@@ -8,7 +8,8 @@ import time
 
 import pytest
 from product import ROOT, wait_until
-from stack import SERVERS, SERVICES, free_port
+from processes import free_port
+from stack import SERVERS, SERVICES
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from product import SERVERS, Load, wait_until
-from stack import STOP_SECONDS, start_time
+from processes import STOP_SECONDS, start_time
 
 READERS = ("ingest", "analytics")
 IS_FULL = os.environ.get("ADLEDGER_FULL") == "1"  # every combination; otherwise each alone, and all at once

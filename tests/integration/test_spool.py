@@ -4,7 +4,7 @@ import json
 import urllib.request
 
 from product import CLICK, wait_until
-from stack import free_port
+from processes import free_port
 
 SECOND = "gateway-2"
 

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from product import CLICK, Load, Product, Stack, uuid7, wait_until  # noqa: E402
-from stack import free_port  # noqa: E402
+from processes import free_port  # noqa: E402
 
 SCRAPE_SECONDS = 1
 OUTAGE_SECONDS = 4
