@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bad_input import (BAD_EVENT_IDS, BAD_FIELDS, BAD_JSON, BAD_QUERIES, BAD_REPLAYS, BATCH_ROUTES, BODY_ROUTES, CONFLICTING_QUERIES, EVENT_ROUTES, GOOD,
+                       JSON, NDJSON, NOWHERE, ROUTES, body_of, event, queries)
 from keepalive import Connection
 from product import ROOT, wait_until
-from test_bad_input import (BAD_EVENT_IDS, BAD_FIELDS, BAD_JSON, BAD_QUERIES, BAD_REPLAYS, BATCH_ROUTES, BODY_ROUTES, CONFLICTING_QUERIES, EVENT_ROUTES, GOOD,
-                            JSON, NDJSON, NOWHERE, ROUTES, body_of, event, queries)
 
 REQUESTS = 100_000
 GROWTH_MAX = 1_000_000  # a leak of 16 bytes a request, malloc's own bytes not counted, would be 1,600,000
