@@ -70,7 +70,8 @@ def test_row_18_redis_is_out_of_memory(rig):
         rig.books.redis().config_set("maxmemory", "1mb")
         wait_until("Redis refuses to count", full)
         load.flow(3)
-        assert source(rig) in ("redis", "postgres")
+        answer = rig.product.get(f"/api/v1/ads/analytics?ad_id={ADS[0]}").json()  # it still reads, and may be asked
+        assert answer["source"] == "postgres" or answer["lag_seconds"] >= 2, answer
         rig.books.redis().config_set("maxmemory", "0")
         rig.recovers(60)
     load.saw_only("202")

@@ -333,6 +333,18 @@ def test_collecting_and_analytics_are_open_by_default(product):
         assert ask(product, method, path).status in (200, 202, 204)
 
 
+def test_without_a_key_file_admin_and_proof_are_closed_and_the_bare_analytics_may_be_a_map(start_product):
+    product = start_product(AUTH_KEYS_FILE="", LEGACY_ANALYTICS="map")
+    for method, path in (("GET", "/api/v1/audit"), ("GET", "/api/v1/dlq"), ("POST", "/api/v1/dlq/replay"), ("DELETE", "/api/v1/dlq/1"),
+                         ("GET", "/api/v1/events/01a21b17-a539-7c69-b77a-a3c92fe82eb8")):
+        for headers in (None, bearer(product.stack.admin_key)):
+            assert product.request(method, path, headers=headers).status == 401, (method, path, headers)
+    assert ask(product, "POST", CLICK).status == 202
+    wait_until("the map has it", lambda: product.get("/ads/analytics").json().get("ad-001") == 1)
+    assert isinstance(product.get("/ads/analytics?minutes=10").json(), list)
+    assert product.get("/api/v1/ads/analytics?ad_id=ad-001").json()["ad_id"] == "ad-001"
+
+
 def test_run_makes_an_admin_key_for_its_owner_alone(product):
     stack = product.stack
     for path in (stack.admin_key_file, stack.keys_file):
