@@ -123,10 +123,11 @@ class Stack:
         return f"http://127.0.0.1:{self.port(name)}"
 
     def server_url(self, name, port=None):
-        """The URL of a server with its password; `port`: of a proxy in front of it."""
+        """The URL of a server with its password (NATS_LOGIN: with that login to NATS); `port`: of a proxy in front of it."""
         password, at = self.settings["passwords"][name], f"127.0.0.1:{port or self.port(name)}"
+        nats_login = self.extra_env.get("NATS_LOGIN", f"adledger:{password}@")
         return {"postgres": f"postgresql://adledger:{password}@{at}/adledger", "redis": f"redis://:{password}@{at}/0",
-                "nats": f"nats://adledger:{password}@{at}"}[name]
+                "nats": f"nats://{nats_login}{at}"}[name]
 
     @property
     def database_url(self):
