@@ -94,11 +94,19 @@ def test_no_panel_lies_over_another(path):
                 taken[(x, y)] = panel["title"]
 
 
-def test_datasources_of_panels_are_provisioned():
+def test_datasources_of_panels_and_variables_are_provisioned():
     text = (ROOT / "grafana/provisioning/datasources/adledger.yaml").read_text()
     sources = set(re.findall(r"uid: (\S+)\n    type: (\S+)", text))
     used = {(panel["datasource"]["uid"], panel["datasource"]["type"]) for board in boards() for panel in panels(board)}
-    assert used == sources
+    asked = {(variable["datasource"]["uid"], variable["datasource"]["type"]) for board in boards() for variable in board["templating"]["list"]}
+    assert used == sources and asked <= sources
+
+
+def test_a_dashboard_has_the_variables_that_it_uses():
+    for board in boards():
+        text = "".join(target.get("expr", "") for panel in panels(board) for target in panel["targets"])
+        used = {name for name in re.findall(r"\$\{?(\w+)", text) if not name.startswith("__")}
+        assert used == {variable["name"] for variable in board["templating"]["list"]}, board["title"]
 
 
 def test_units_are_in_the_names():

@@ -13,30 +13,60 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOARDS = [json.loads(path.read_text()) for path in sorted((ROOT / "grafana/dashboards").glob("*.json"))]
-PANELS = [(f"{board['title'].split()[-1]}: {panel['title']}", panel) for board in BOARDS for panel in board["panels"] if panel["type"] != "row"]
+PANELS = [(board, panel) for board in BOARDS for panel in board["panels"] if panel["type"] != "row"]
+VARIABLES = [(board, variable) for board in BOARDS for variable in board["templating"]["list"]]
 SERVICES = ("gateway", "ingest", "analytics")
 LABELS = {"le", "route", "code", "type", "reason", "kind", "line", "result", "dependency", "state", "from", "to", "partition", "pool", "way", "version", "commit"}
 SERIES_MAX = 2000  # of one service with one partition
 
 
+def name_of(board, part):
+    return f"{board['title'].split()[-1]}: {part}"
+
+
 def of(source):
-    return [pytest.param(panel, id=name) for name, panel in PANELS if panel["datasource"]["type"].endswith(source)]
+    return [pytest.param(board, panel, id=name_of(board, panel["title"])) for board, panel in PANELS if panel["datasource"]["type"].endswith(source)]
 
 
-def substitute(expr):
-    """As Grafana would, for a scrape interval of a second and the variable at All."""
-    return re.sub(r'"\$\{?\w+\}?"', '".*"', expr.replace("$__rate_interval", "5s").replace("$__interval", "1s").replace("$__range", "1m"))
+def substitute(expr, chosen):
+    """As Grafana would, for a scrape interval of a second and these values of the variables."""
+    expr = expr.replace("$__rate_interval", "5s").replace("$__interval", "1s").replace("$__range", "1m")
+    return re.sub(r"\$\{?(\w+)\}?", lambda match: chosen[match[1]], expr)
+
+
+def values_of(prometheus, variable):
+    """What Grafana would offer: the values of a label where the series are as the variable says."""
+    selector, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"]).groups()
+    answer = prometheus.ask(f"label/{label}/values", **{"match[]": selector})
+    assert answer["status"] == "success", answer.get("error")
+    return answer["data"]
+
+
+def escape(value):
+    """A value that was picked, as Grafana writes it into a regular expression within a string of PromQL."""
+    return re.sub(r"[$^*{}\[\]'+?.()|\\]", r"\\\\\g<0>", value)
 
 
 def is_told(samples):
     return any(math.isfinite(value) for value in samples)
 
 
-@pytest.mark.parametrize("panel", of("prometheus"))
-def test_a_panel_has_data(watched, panel):
+@pytest.mark.parametrize("board, variable", [pytest.param(board, variable, id=name_of(board, variable["name"])) for board, variable in VARIABLES])
+def test_a_variable_offers_what_there_is(watched, board, variable):
+    product, prometheus, _ = watched
+    assert values_of(prometheus, variable) == [product.stack.url(variable["label"]).removeprefix("http://")], board["title"]
+
+
+@pytest.mark.parametrize("board, panel", of("prometheus"))
+def test_a_panel_has_data(watched, board, panel):
+    """With All, and with one value picked."""
     _, prometheus, began = watched
+    variables = board["templating"]["list"]
+    everything = {variable["name"]: variable["allValue"] for variable in variables}
+    picked = {variable["name"]: escape(values_of(prometheus, variable)[0]) for variable in variables}
     for target in panel["targets"]:
-        assert is_told(prometheus.samples(substitute(target["expr"]), began)), f"no data: {target['expr']}"
+        for expr in {substitute(target["expr"], chosen) for chosen in (everything, picked)}:
+            assert is_told(prometheus.samples(expr, began)), f"no data: {expr}"
 
 
 def recorded():
@@ -77,8 +107,8 @@ def reader(watched):
         yield connection
 
 
-@pytest.mark.parametrize("panel", of("postgresql-datasource"))
-def test_a_panel_has_rows(reader, panel):
+@pytest.mark.parametrize("board, panel", of("postgresql-datasource"))
+def test_a_panel_has_rows(reader, board, panel):
     for target in panel["targets"]:
         text = target["rawSql"].replace("$__timeFrom()", "(now() - interval '1 hour')").replace("$__timeTo()", "(now() + interval '1 minute')")
         with reader.cursor() as cursor:
