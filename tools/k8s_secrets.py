@@ -20,7 +20,7 @@ SECRETS = {
     "adledger-ingest": ("ingest_database_url", "nats_url"),
     "adledger-analytics": ("analytics_database_url", "redis_url", "nats_url"),
     "adledger-nats": ("nats_authorization",),
-    "adledger-postgres": ("postgres_password", "ingest_password", "gateway_password", "analytics_password", "monitor_password"),
+    "adledger-postgres": ("postgres_password", "ingest_password", "gateway_password", "analytics_password", "monitor_password", "dashboard_password"),
     "adledger-redis": ("redis_authorization",),
 }
 

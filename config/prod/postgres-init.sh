@@ -2,6 +2,13 @@
 # Runs once, on an empty data directory: the database, and a login for each service with just the rights it needs.
 # The group roles are made here, so that no login needs CREATEROLE; config/sql grants them what they may.
 set -eu
+# psql takes a file that it cannot read for an empty password, and goes on.
+for login in ingest gateway analytics monitor dashboard; do
+    grep -q . "/run/secrets/${login}_password" || {
+        echo "/run/secrets/${login}_password: no password in it; give it one, and begin again with an empty data directory" >&2
+        exit 1
+    }
+done
 psql -v ON_ERROR_STOP=1 --quiet --username "$POSTGRES_USER" --dbname postgres <<'SQL'
 \set owner `cat /run/secrets/ingest_password`
 \set gateway `cat /run/secrets/gateway_password`

@@ -227,6 +227,15 @@ def test_every_reference_leads_somewhere(cluster):
         assert any(matches(policy["spec"]["podSelector"], labels) for labels in pods), policy["metadata"]["name"]
 
 
+def secrets_named(cluster, workload):
+    """The files of /run/secrets that its manifest, its settings, and the configuration and scripts that it mounts name."""
+    spec = pod(workload)
+    mounted = [volume["configMap"]["name"] for volume in spec["volumes"] if "configMap" in volume]
+    given = [source["configMapRef"]["name"] for container in containers(workload) for source in container.get("envFrom", [])]
+    texts = [text for name in (*mounted, *given) for text in cluster.find("ConfigMap", name)["data"].values()]
+    return set(re.findall(r"run/secrets/([\w.]+)", "\n".join([yaml.safe_dump(spec), *texts])))
+
+
 def test_the_secrets_made_are_those_that_pods_mount(tmp_path):
     folder = tmp_path / "secrets"
     assert run("tools/make_secrets.py", env={"SECRETS_DIR": str(folder), "SECRETS_ENV": str(tmp_path / ".env")}).returncode == 0
@@ -235,9 +244,33 @@ def test_the_secrets_made_are_those_that_pods_mount(tmp_path):
     cluster = Cluster(ROOT / "k8s/overlays/dev")
     for workload in cluster.workloads():
         (secret,) = [volume["secret"]["secretName"] for volume in pod(workload)["volumes"] if "secret" in volume]
-        wanted = {Path(value).name for container in containers(workload) for key, value in cluster.environment(container).items() if key.endswith("_FILE")}
-        wanted = {name for name in wanted if name != "catalogue.json"}
-        assert wanted <= made[secret], name_of(workload)
+        assert secrets_named(cluster, workload) <= made[secret], name_of(workload)
+
+
+def test_the_trial_makes_every_password_that_postgres_reads(tmp_path):
+    cluster = Cluster(ROOT / "k8s/overlays/try")
+    postgres = cluster.find("StatefulSet", "postgres")
+    *shell, script = pod(postgres)["initContainers"][0]["command"]
+    done = run(*shell, script.replace("/run/secrets", str(tmp_path)))
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir() if path.stat().st_size} == secrets_named(cluster, postgres)
+
+
+def test_postgres_is_not_made_with_an_empty_password(tmp_path):
+    """psql itself would take a file that is not there for an empty one."""
+    script = (ROOT / "config/prod/postgres-init.sh").read_text().replace("/run/secrets", str(tmp_path))
+    names = sorted(set(re.findall(rf"{tmp_path}/(\w+)", script)))
+    (tmp_path / "psql").write_text("#!/bin/sh\nexec cat >/dev/null\n")
+    (tmp_path / "psql").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "POSTGRES_USER": "postgres"}
+    for name in names:
+        (tmp_path / name).write_text("a\n")
+    assert len(names) == 5 and run("sh", "-c", script, env=env).returncode == 0
+    for name, spoil in itertools.product(names, (lambda path: path.write_text("\n"), lambda path: path.unlink())):
+        spoil(tmp_path / name)
+        done = run("sh", "-c", script, env=env)
+        assert done.returncode == 1 and f"{name}: no password" in done.stderr, name
+        (tmp_path / name).write_text("a\n")
 
 
 def test_no_service_becomes_a_setting(cluster):
