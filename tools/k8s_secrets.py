@@ -5,7 +5,8 @@
 
 The namespace, adledger-dev unless another is named, must be there; pods that wait for their Secrets start then. It
 takes what is in secrets/ (or SECRETS_DIR) as it stands: where the stores have other names than postgres, nats and
-redis, change the *_url files there first.
+redis, change the *_url files there first. ca.pem, the certificates of who signs those of NATS and PostgreSQL, is put
+there by hand; k8s/components/tls wants it, and with it production.
 """
 
 import base64
@@ -23,9 +24,11 @@ SECRETS = {
     "adledger-postgres": ("postgres_password", "ingest_password", "gateway_password", "analytics_password", "monitor_password", "dashboard_password"),
     "adledger-redis": ("redis_authorization",),
 }
+CLIENTS = ("adledger-gateway", "adledger-ingest", "adledger-analytics")
 
 
-def secret(name, namespace, files, folder):
+def secret(name, namespace, folder):
+    files = SECRETS[name] + (("ca.pem",) if name in CLIENTS and (folder / "ca.pem").exists() else ())
     data = {file: base64.b64encode((folder / file).read_bytes()).decode() for file in files}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "type": "Opaque", "data": data}
 
@@ -36,7 +39,7 @@ def main():
     if not folder.is_dir():
         print(f"{folder}: there are no secrets yet, make them with ./run --secrets", file=sys.stderr)
         return 1
-    items = [secret(name, namespace, files, folder) for name, files in SECRETS.items()]
+    items = [secret(name, namespace, folder) for name in SECRETS]
     print(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, indent=2))
     return 0
 

@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ pytestmark = pytest.mark.skipif(not ((ROOT / ".run" / "bin" / "kubectl").exists(
 
 STORES = {"nats": 4222, "postgres": 5432, "redis": 6379}
 BY_HAND = {"adledger-gateway", "adledger-ingest", "adledger-analytics", "adledger-nats", "adledger-postgres", "adledger-redis", "adledger-tls"}
+AUTHORITY = "-----BEGIN CERTIFICATE-----\n"  # of the right form, and nothing more
+SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 STOP_SECONDS = 25  # a service's promise: drained and flushed
 UNITS = {"Mi": 2**20, "Gi": 2**30, "MB": 10**6, "GB": 10**9}
 
@@ -236,15 +239,56 @@ def secrets_named(cluster, workload):
     return set(re.findall(r"run/secrets/([\w.]+)", "\n".join([yaml.safe_dump(spec), *texts])))
 
 
-def test_the_secrets_made_are_those_that_pods_mount(tmp_path):
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_the_secrets_made_are_those_that_pods_mount(tmp_path, overlay):
     folder = tmp_path / "secrets"
     assert run("tools/make_secrets.py", env={"SECRETS_DIR": str(folder), "SECRETS_ENV": str(tmp_path / ".env")}).returncode == 0
+    if overlay == "prod":
+        (folder / "ca.pem").write_text(AUTHORITY)
     done = run("tools/k8s_secrets.py", "somewhere", env={"SECRETS_DIR": str(folder)})
     made = {item["metadata"]["name"]: set(item["data"]) for item in yaml.safe_load(done.stdout)["items"]}
-    cluster = Cluster(ROOT / "k8s/overlays/dev")
+    cluster = Cluster(ROOT / "k8s/overlays" / overlay)
     for workload in cluster.workloads():
-        (secret,) = [volume["secret"]["secretName"] for volume in pod(workload)["volumes"] if "secret" in volume]
-        assert secrets_named(cluster, workload) <= made[secret], name_of(workload)
+        (secret,) = [volume["secret"] for volume in pod(workload)["volumes"] if "secret" in volume]
+        keys = {item["key"] for item in secret.get("items", [])}
+        assert keys <= made[secret["secretName"]], name_of(workload)
+        assert secrets_named(cluster, workload) <= (keys or made[secret["secretName"]]), name_of(workload)
+
+
+def test_production_speaks_verified_tls_to_nats_and_postgres():
+    cluster = Cluster(ROOT / "k8s/overlays/prod")
+    for workload in cluster.workloads():
+        settings = cluster.environment(pod(workload)["containers"][0])
+        assert settings["PGSSLMODE"] == "verify-full" and settings["PGSSLROOTCERT"] == "/run/secrets/ca.pem", name_of(workload)
+        assert settings.get("NATS_CA_FILE") == ("/run/secrets/ca.pem" if "NATS_URL_FILE" in settings else None), name_of(workload)
+
+
+def first_words_to_postgres(settings):
+    """What a migration sends to a server that speaks no TLS, until it ends or goes away."""
+    binary = ROOT / "build/release/services/ingest/ingest"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        url = f"postgresql://adledger:secret@127.0.0.1:{server.getsockname()[1]}/adledger"
+        with subprocess.Popen([binary, "--migrate"], env={**settings, "DATABASE_URL": url}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                connection, _ = server.accept()
+                with connection:
+                    connection.settimeout(10)
+                    asked = connection.recv(4096)
+                    connection.sendall(b"N")
+                    return asked, connection.recv(4096)
+            finally:
+                process.kill()
+
+
+def test_what_production_sets_keeps_libpq_from_plain_text(tmp_path):
+    cluster = Cluster(ROOT / "k8s/overlays/prod")
+    settings = cluster.environment(pod(cluster.all("Job")[0])["containers"][0])
+    (tmp_path / "ca.pem").write_text(AUTHORITY)
+    settings = {"PGSSLMODE": settings["PGSSLMODE"], "PGSSLROOTCERT": str(tmp_path / "ca.pem")}
+    assert first_words_to_postgres(settings) == (SSL_REQUEST, b"")
+    asked, said = first_words_to_postgres({})
+    assert asked == SSL_REQUEST and b"adledger" in said, "libpq's own default takes plain text"
 
 
 def test_the_trial_makes_every_password_that_postgres_reads(tmp_path):
@@ -286,7 +330,9 @@ def test_each_service_takes_the_settings_of_its_pod(cluster, tmp_path):
             continue
         files = cluster.secret_files(workload)
         if files is None:  # made by hand: as the trial has them
-            files = Cluster(ROOT / "k8s/overlays/try").secret_files(workload)
+            trial = Cluster(ROOT / "k8s/overlays/try")
+            (same,) = [item for item in trial.workloads() if name_of(item) == name_of(workload)]
+            files = {**trial.secret_files(same), "ca.pem": AUTHORITY}
         for name, text in files.items():
             (tmp_path / name).write_text(text)
         settings = {key: value.replace("/run/secrets", str(tmp_path)) for key, value in cluster.environment(container).items()}
