@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMPOSE = "docker-compose.prod.yaml"
@@ -30,6 +31,18 @@ def test_compose_reads_the_file(tmp_path):
     done = run("docker-compose", "--project-directory", copy_to(tmp_path), "-f", tmp_path / COMPOSE, "--profile", "monitoring",
                "config", "-q", env={"SECRETS_GID": "1"})
     assert done.returncode == 0, done.stderr
+
+
+def test_compose_builds_with_what_the_images_tool_passes():
+    passed = set(re.findall(r"--build-arg (\w+)=", (ROOT / "tools/images").read_text()))
+    taken = {name for name in re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.M) if name != "BASE"}
+    version = re.search(r"^project\(adledger VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text(), re.M)[1]
+    for service, about in yaml.safe_load((ROOT / COMPOSE).read_text())["services"].items():
+        if "build" in about:
+            args = about["build"]["args"]
+            assert set(args) == passed == taken, service
+            assert all(re.fullmatch(rf"\$\{{{name}:-.*\}}", text) for name, text in args.items()), service
+            assert args["VERSION"] == f"${{VERSION:-{version}}}", service
 
 
 def test_without_secrets_compose_says_how_to_make_them(tmp_path):
