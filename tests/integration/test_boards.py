@@ -5,7 +5,7 @@ PLACES = 16
 
 
 def refused(product):
-    return sum(product.metric(f'boards_refused_total{{why="{why}"}}') or 0 for why in ("places", "time"))
+    return sum(product.metric(f'boards_refused_total{{reason="{why}"}}') or 0 for why in ("places", "time"))
 
 
 def test_windows_that_are_cycled_take_nobodys_board(start_product):
