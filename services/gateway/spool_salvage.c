@@ -86,7 +86,7 @@ struct spool_file *spool_salvage_open(const char *path, int64_t max_bytes, int64
     return TAKE(file);
 }
 
-/* Ends the rescue for now; the first reason is the one that counts. */
+/* The rest waits for the next opening of the file; the first reason is the one that counts. */
 static void stop(struct salvage *self, const struct error *why)
 {
     if (self->out->is_partial)
