@@ -129,7 +129,7 @@ def soak(minutes, seed):
 
 
 # Of the integration tests, those that wait for deadlines more than for a processor.
-ENCRYPTION = ["tests/integration/test_encryption.py", "tests/integration/test_nats_logins.py"]
+WAITING = ["tests/integration/test_encryption.py", "tests/integration/test_nats_logins.py", "tests/integration/test_gateway_stop.py"]
 
 # Name, tiers that run it, and what it does. Cheap ones first: a mistake shows early. Tests of a running product
 # mostly wait, so the stages of the tier "beside" run at the same time, at a lower priority.
@@ -143,7 +143,7 @@ STAGES = [
     ("pods", "full", lambda: pytest("pods", ["tests/deploy/test_pods.py"])),
     ("monitoring rules", "beside", lambda: pytest("monitoring-rules", ["tests/monitoring/test_rules.py", "tests/monitoring/test_dashboards.py"])),
     ("contract", "full", lambda: pytest("contract", ["tests/contract"])),
-    ("integration", "full", lambda: pytest("integration", ["tests/integration"], [f"--ignore={path}" for path in ENCRYPTION])),
+    ("integration", "full", lambda: pytest("integration", ["tests/integration"], [f"--ignore={path}" for path in WAITING])),
     ("monitoring", "slow", lambda: pytest("monitoring", ["tests/monitoring/test_live.py"])),
     ("faults (fast)", "full", lambda: pytest("faults-fast", ["tests/faults"], ["-m", "fast"])),
     ("faults", "faults", lambda: pytest("faults", ["tests/faults"])),
@@ -151,7 +151,7 @@ STAGES = [
     ("unit (tsan)", "beside", lambda: ctest("tsan", "unit")),
     ("build (clang)", "beside", lambda: one_check("clang", ["tests/lint/clang-build"])),
     ("clang-tidy", "beside", lambda: one_check("tidy", ["tests/lint/tidy"], timeout=1200)),
-    ("encryption", "beside", lambda: pytest("encryption", ENCRYPTION)),
+    ("integration (waits)", "beside", lambda: pytest("integration-waits", WAITING)),
     ("fuzz", "slow", fuzz),
     ("deployment", "deploy", deployment),
 ]
@@ -164,7 +164,7 @@ def run_stage(stage, total):
     seconds = time.monotonic() - began
     note = f", {counts.skipped} skipped" if counts.skipped else ""
     with TELLING:
-        print(f"{name:<18} {counts.passed:>5} passed, {counts.failed} failed{note}  ({seconds:.1f} s)", flush=True)
+        print(f"{name:<19} {counts.passed:>5} passed, {counts.failed} failed{note}  ({seconds:.1f} s)", flush=True)
         if counts.failed:
             print("\n".join("    " + line for line in counts.hint.splitlines()), flush=True)
         total.passed += counts.passed
