@@ -34,16 +34,13 @@ bool inbox_link_ask(struct inbox_link *self, struct breaker_permit *out_permit, 
         return error_set(err, ERROR_UNAVAILABLE, "inbox: its breaker is open");
     if (pg_connect(self->pg, err))
         return true;
-    guard_report(&self->guard, out_permit,
-                 err->kind == ERROR_UNAVAILABLE ? BREAKER_CONNECT_FAILURE : guard_judge(err->kind),
-                 clock_now_ms());
+    guard_report(&self->guard, out_permit, pg_judge_connect(self->pg, err), clock_now_ms());
     return error_wrap(err, "inbox");
 }
 
 bool inbox_link_answer(struct inbox_link *self, const struct breaker_permit *permit, bool is_done,
                        const struct error *err)
 {
-    guard_report(&self->guard, permit, guard_judge(is_done ? ERROR_NONE : err->kind),
-                 clock_now_ms());
+    guard_report(&self->guard, permit, pg_judge(self->pg, is_done, err), clock_now_ms());
     return is_done;
 }

@@ -243,10 +243,10 @@ static void answer(struct query_pool *self, struct pg *pg, struct query_job *job
     if (!allow(self, &permit, &job->result))
         return;
     if (!pg_connect(pg, &job->result)) {
-        report(self, &permit, BREAKER_CONNECT_FAILURE);
+        report(self, &permit, pg_judge_connect(pg, &job->result));
     } else {
         job->run(pg, job);
-        report(self, &permit, guard_judge(job->result.kind));
+        report(self, &permit, pg_judge(pg, job->result.kind == ERROR_NONE, &job->result));
     }
     note(self, &job->result);
 }

@@ -30,11 +30,14 @@ void gate_end(struct gate *self)
     guard_end(&self->guard);
 }
 
-/* Refused with a SQLSTATE that only a person can mend: service_pause logs it as an error. */
-static void count_refusal(const struct gate *self, const struct error *err)
+/* A SQLSTATE that only a person can mend is also counted apart: service_pause logs it as an error.
+ */
+static void report(struct gate *self, const struct breaker_permit *permit,
+                   enum breaker_result result)
 {
-    if (err->kind == ERROR_INTERNAL && pg_sqlstate(self->pg)[0] != '\0')
+    if (result == BREAKER_CONFIGURATION)
         ingest_count(METRIC_ingest_configuration_errors_total, 1);
+    guard_report(&self->guard, permit, result, clock_now_ms());
 }
 
 /* Connects unless connected. */
@@ -54,20 +57,14 @@ bool gate_ask(struct gate *self, struct breaker_permit *out_permit, struct error
         return error_set(err, ERROR_UNAVAILABLE, "gate: the database's breaker is open");
     if (reach(self, err))
         return true;
-    count_refusal(self, err);
-    guard_report(&self->guard, out_permit,
-                 err->kind == ERROR_UNAVAILABLE ? BREAKER_CONNECT_FAILURE : guard_judge(err->kind),
-                 clock_now_ms());
+    report(self, out_permit, pg_judge_connect(self->pg, err));
     return false;
 }
 
 bool gate_answer(struct gate *self, const struct breaker_permit *permit, bool is_done,
                  const struct error *err)
 {
-    if (!is_done)
-        count_refusal(self, err);
-    guard_report(&self->guard, permit, guard_judge(is_done ? ERROR_NONE : err->kind),
-                 clock_now_ms());
+    report(self, permit, pg_judge(self->pg, is_done, err));
     return is_done;
 }
 

@@ -153,12 +153,14 @@ static struct breaker_bucket sum_window(const struct breaker *self)
     return sum;
 }
 
-static void judge_window(struct breaker *self)
+static void judge(struct breaker *self, enum breaker_result result)
 {
     const struct breaker_options *options = &self->options;
     struct breaker_bucket sum = sum_window(self);
 
-    if (self->connect_failures >= options->connect_failures_max)
+    if (result == BREAKER_CONFIGURATION)
+        enter(self, BREAKER_OPEN, BREAKER_REASON_CONFIGURATION);
+    else if (self->connect_failures >= options->connect_failures_max)
         enter(self, BREAKER_OPEN, BREAKER_REASON_CONNECT);
     else if (sum.attempts < options->attempts_min)
         return;
@@ -180,7 +182,7 @@ static void report_closed(struct breaker *self, const struct breaker_permit *per
     self->connect_failures = result == BREAKER_CONNECT_FAILURE ? self->connect_failures + 1 : 0;
     if (result == BREAKER_SUCCESS && self->ramp_stage < RAMP_STAGES)
         self->ramp_stage++;
-    judge_window(self);
+    judge(self, result);
 }
 
 static void report_trial(struct breaker *self, enum breaker_result result)
@@ -294,7 +296,8 @@ const char *breaker_state_name(enum breaker_state state)
 const char *breaker_reason_name(enum breaker_reason reason)
 {
     static const char *const names[BREAKER_REASON_COUNT] = {
-        "failed", "slow", "connect", "cooldown", "reconnect", "trial", "expired", "recovered",
+        "failed",    "slow",  "connect", "configuration", "cooldown",
+        "reconnect", "trial", "expired", "recovered",
     };
 
     return names[reason];

@@ -30,18 +30,20 @@ enum breaker_result {
     BREAKER_SUCCESS,         /* the peer answered, even if it refused what we asked */
     BREAKER_FAILURE,         /* an error of the peer, or no answer in time */
     BREAKER_CONNECT_FAILURE, /* there was nobody to ask */
+    BREAKER_CONFIGURATION,   /* it refuses what only a person can mend: once is enough to open */
     BREAKER_RESULT_COUNT,
 };
 
 enum breaker_reason {
-    BREAKER_REASON_FAILED,    /* too many attempts failed */
-    BREAKER_REASON_SLOW,      /* too many attempts were slow */
-    BREAKER_REASON_CONNECT,   /* connection failures in a row */
-    BREAKER_REASON_COOLDOWN,  /* has been open for long enough */
-    BREAKER_REASON_RECONNECT, /* a connection came back by itself */
-    BREAKER_REASON_TRIAL,     /* the trial call failed */
-    BREAKER_REASON_EXPIRED,   /* the trial call was never answered */
-    BREAKER_REASON_RECOVERED, /* the trial calls succeeded */
+    BREAKER_REASON_FAILED,        /* too many attempts failed */
+    BREAKER_REASON_SLOW,          /* too many attempts were slow */
+    BREAKER_REASON_CONNECT,       /* connection failures in a row */
+    BREAKER_REASON_CONFIGURATION, /* one refusal that only a person can mend */
+    BREAKER_REASON_COOLDOWN,      /* has been open for long enough */
+    BREAKER_REASON_RECONNECT,     /* a connection came back by itself */
+    BREAKER_REASON_TRIAL,         /* the trial call failed */
+    BREAKER_REASON_EXPIRED,       /* the trial call was never answered */
+    BREAKER_REASON_RECOVERED,     /* the trial calls succeeded */
     BREAKER_REASON_COUNT
 };
 

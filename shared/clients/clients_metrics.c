@@ -15,13 +15,15 @@ static const char *const result_names[] = {"ok",        "invalid",  "limit", "un
     STATE(dependency_, "closed"), STATE(dependency_, "open"), STATE(dependency_, "half_open")
 #define CALL(dependency_, result_) "dependency=\"" dependency_ "\",result=\"" result_ "\""
 #define CALLS(dependency_)                                                                         \
-    CALL(dependency_, "success"), CALL(dependency_, "failure"), CALL(dependency_, "connect_failure")
+    CALL(dependency_, "success"), CALL(dependency_, "failure"),                                    \
+        CALL(dependency_, "connect_failure"), CALL(dependency_, "configuration")
 #define CHANGE(dependency_, from_, to_, reason_)                                                   \
     "dependency=\"" dependency_ "\",from=\"" from_ "\",to=\"" to_ "\",reason=\"" reason_ "\""
 #define CHANGES(dependency_)                                                                       \
     CHANGE(dependency_, "closed", "open", "failed"),                                               \
         CHANGE(dependency_, "closed", "open", "slow"),                                             \
         CHANGE(dependency_, "closed", "open", "connect"),                                          \
+        CHANGE(dependency_, "closed", "open", "configuration"),                                    \
         CHANGE(dependency_, "open", "half_open", "cooldown"),                                      \
         CHANGE(dependency_, "open", "half_open", "reconnect"),                                     \
         CHANGE(dependency_, "half_open", "open", "trial"),                                         \

@@ -35,11 +35,11 @@ bool guarded_ask(struct guarded *self, bool (*reach)(void *ctx), void *ctx,
     return guard_allow(self->guard, clock_now_ms(), out_permit);
 }
 
-void guarded_tell(struct guarded *self, const struct breaker_permit *permit, bool is_peers_fault)
+void guarded_tell(struct guarded *self, const struct breaker_permit *permit,
+                  enum breaker_result result)
 {
-    enum breaker_result failure = self->is_unreachable ? BREAKER_CONNECT_FAILURE : BREAKER_FAILURE;
-
+    if (result == BREAKER_FAILURE && self->is_unreachable)
+        result = BREAKER_CONNECT_FAILURE;
     if (self->guard != NULL)
-        guard_report(self->guard, permit, is_peers_fault ? failure : BREAKER_SUCCESS,
-                     clock_now_ms());
+        guard_report(self->guard, permit, result, clock_now_ms());
 }

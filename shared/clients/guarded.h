@@ -34,5 +34,6 @@ void guarded_init(struct guarded *self, struct guard *guard);
 bool guarded_ask(struct guarded *self, bool (*reach)(void *ctx), void *ctx,
                  struct breaker_permit *out_permit);
 void guarded_note_reach(struct guarded *self, bool is_reached);
-/* is_peers_fault: it failed, and not because of what was asked. */
-void guarded_tell(struct guarded *self, const struct breaker_permit *permit, bool is_peers_fault);
+/* What the call says of the server; a failure to connect is told apart here. */
+void guarded_tell(struct guarded *self, const struct breaker_permit *permit,
+                  enum breaker_result result);

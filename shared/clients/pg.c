@@ -3,7 +3,6 @@
 #include "base/auto.h"
 #include "clients/clients_metrics.h"
 #include "clients/endpoint.h"
-#include "clients/guard.h"
 #include "clients/poll_wait.h"
 #include "runtime/clock.h"
 
@@ -112,7 +111,7 @@ static bool enter(struct pg *pg, struct breaker_permit *out_permit, struct error
 static bool leave(struct pg *pg, const struct breaker_permit *permit, bool is_done,
                   const struct error *err)
 {
-    guarded_tell(&pg->guarded, permit, !is_done && guard_judge(err->kind) == BREAKER_FAILURE);
+    guarded_tell(&pg->guarded, permit, pg_judge(pg, is_done, err));
     return is_done;
 }
 

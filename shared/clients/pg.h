@@ -23,6 +23,7 @@
  */
 #pragma once
 
+#include "base/breaker.h"
 #include "base/error.h"
 #include <libpq-fe.h>
 #include <stddef.h>
@@ -90,7 +91,10 @@ void pg_rollback(struct pg *pg); /* best effort; drops the connection when even 
 
 void pg_set_query_ms(struct pg *pg, int query_ms);
 const char *pg_sqlstate(const struct pg *pg); /* of the last failure; "" when it was no SQL error */
-PGconn *pg_raw(struct pg *pg);                /* borrowed; for LISTEN */
+/* What the last call, a failure to connect, says of the server: for a caller's own breaker. */
+enum breaker_result pg_judge(const struct pg *pg, bool is_done, const struct error *err);
+enum breaker_result pg_judge_connect(const struct pg *pg, const struct error *err);
+PGconn *pg_raw(struct pg *pg); /* borrowed; for LISTEN */
 void pg_result_clear(PGresult **result);
 /* text is in column 0, whose rows the statement has sorted by bytes: COLLATE "C", or uuids. */
 bool pg_rows_have(const PGresult *sorted, const char *text);

@@ -1,3 +1,4 @@
+#include "clients/guard.h"
 #include "clients/pg_private.h"
 
 #include <ctype.h>
@@ -97,4 +98,16 @@ bool pg_error_of_connection(struct pg *pg, enum error_kind without_state, struct
     if (*text == '\0')
         return error_set(err, kind, "pg: the connection was lost");
     return error_set(err, kind, "pg: %.*s", first_line_size(text), text);
+}
+
+enum breaker_result pg_judge(const struct pg *pg, bool is_done, const struct error *err)
+{
+    if (!is_done && err->kind == ERROR_INTERNAL && pg_sqlstate(pg)[0] != '\0')
+        return BREAKER_CONFIGURATION;
+    return guard_judge(is_done ? ERROR_NONE : err->kind);
+}
+
+enum breaker_result pg_judge_connect(const struct pg *pg, const struct error *err)
+{
+    return err->kind == ERROR_UNAVAILABLE ? BREAKER_CONNECT_FAILURE : pg_judge(pg, false, err);
 }

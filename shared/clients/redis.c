@@ -286,19 +286,18 @@ static bool enter(struct redis *redis, struct breaker_permit *out_permit, struct
         return error_set(err, ERROR_UNAVAILABLE, "redis: its breaker is open");
     if (redis_is_connected(redis) || connect_now(redis, err))
         return true;
-    guarded_tell(&redis->guarded, out_permit, true);
+    guarded_tell(&redis->guarded, out_permit, BREAKER_FAILURE);
     return false;
 }
 
 static bool leave(struct redis *redis, const struct breaker_permit *permit, bool is_done,
                   const struct error *err)
 {
-    bool is_failure = !is_done && guard_judge(err->kind) == BREAKER_FAILURE;
-
     /* A script that the server has forgotten is no failure of it, nor is a slot that has moved. */
-    guarded_tell(&redis->guarded, permit,
-                 is_failure && strncmp(err->text, FORGOTTEN, strlen(FORGOTTEN)) != 0 &&
-                     strncmp(err->text, MOVED, strlen(MOVED)) != 0);
+    bool is_its_answer = is_done || strncmp(err->text, FORGOTTEN, strlen(FORGOTTEN)) == 0 ||
+                         strncmp(err->text, MOVED, strlen(MOVED)) == 0;
+
+    guarded_tell(&redis->guarded, permit, guard_judge(is_its_answer ? ERROR_NONE : err->kind));
     return is_done;
 }
 

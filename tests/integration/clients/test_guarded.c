@@ -80,11 +80,11 @@ TEST(a_redis_that_is_back_ends_its_cooldown)
 
     server_kill(server);
     for (int i = 0; i < 6; i++) { /* the cooldown has grown: 4 to 8 s are left */
-        guard.breaker.entered_ms = INT64_MIN / 2;
+        guard.breaker.entered_ms -= guard.breaker.cooldown_ms;
         (void)guard_step(&guard, clock_now_ms());
         fail_until_open(redis, &guard);
     }
-    guard.breaker.cooldown_ms = 60 * 1000;
+    guard.breaker.cooldown_ms = 60000;
     server_start(server);
     succeed_until_closed(redis, &guard);
     guard_end(&guard);
@@ -150,6 +150,28 @@ TEST(a_wait_for_postgres_ends_when_its_owner_says_so)
     assert_ok(pg_query(pg, NULL, "SELECT 1", NULL, 0, NULL, err)); /* on a new connection */
 }
 
+TEST(a_postgres_whose_deployment_is_broken_is_refused_at_once)
+{
+    AUTO(server_close) struct server *server = server_open_postgres();
+    struct guard guard;
+    init_guard(&guard, GUARD_POSTGRES);
+    AUTO(pg_close)
+    struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(server),
+                                                .application = "test",
+                                                .connect_ms = CONNECT_MS,
+                                                .query_ms = CALL_MS,
+                                                .guard = &guard});
+
+    for (int i = 0; i < 100; i++)
+        assert_ok(pg_query(pg, NULL, "SELECT 1", NULL, 0, NULL, err));
+    assert_ok(pg_begin(pg, "", err));
+    assert_fails(ERROR_INTERNAL, pg_query(pg, NULL, "TABLE nothing", NULL, 0, NULL, err));
+    pg_rollback(pg);
+    assert_true(guard_is_open(&guard));
+    assert_int_equal(pg_judge(pg, false, err), BREAKER_CONFIGURATION);
+    guard_end(&guard);
+}
+
 TEST(a_postgres_that_is_killed_is_refused_at_once_and_found_again)
 {
     AUTO(server_close) struct server *server = server_open_postgres();
@@ -183,4 +205,5 @@ TESTS(RUN(a_redis_that_froze_is_refused_at_once_and_found_again),
       RUN(a_script_that_redis_has_forgotten_is_no_failure_of_it),
       RUN(a_redis_that_answers_what_a_broken_deployment_would_is_left_alone),
       RUN(a_wait_for_postgres_ends_when_its_owner_says_so),
+      RUN(a_postgres_whose_deployment_is_broken_is_refused_at_once),
       RUN(a_postgres_that_is_killed_is_refused_at_once_and_found_again))

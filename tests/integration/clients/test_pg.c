@@ -149,6 +149,8 @@ TEST(kinds_follow_the_sqlstate)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         assert_fails(rows[i].kind, pg_query(pg, NULL, rows[i].sql, NULL, 0, NULL, err));
         assert_string_equal(pg_sqlstate(pg), rows[i].sqlstate);
+        assert_int_equal(pg_judge(pg, false, err),
+                         rows[i].kind == ERROR_INTERNAL ? BREAKER_CONFIGURATION : BREAKER_SUCCESS);
         assert_true(pg_is_connected(pg));
     }
 }
@@ -172,9 +174,11 @@ TEST(wrong_credentials_and_a_missing_database_are_a_broken_deployment)
     endpoint_move(endpoint, url);
     assert_fails(ERROR_INTERNAL, pg_connect(pg, err));
     assert_string_equal(pg_sqlstate(pg), "28000");
+    assert_int_equal(pg_judge_connect(pg, err), BREAKER_CONFIGURATION);
     snprintf(url, sizeof(url), "postgres://nobody@127.0.0.1:1/postgres");
     endpoint_move(endpoint, url);
     assert_fails(ERROR_UNAVAILABLE, pg_connect(pg, err));
+    assert_int_equal(pg_judge_connect(pg, err), BREAKER_CONNECT_FAILURE);
 }
 
 TEST(a_slow_statement_is_given_up_at_its_deadline_and_stopped_on_the_server)

@@ -93,20 +93,21 @@ TEST(is_closed_at_first_and_lets_everything_through)
 
 /* What one window of attempts leads to. */
 static const struct {
-    int successes, failures, slow;
+    int successes, failures, slow, refusals; /* of our configuration */
     enum breaker_state state;
     enum breaker_reason reason;
 } windows[] = {
-    {0, 4, 0, BREAKER_CLOSED, 0}, /* fewer than five say nothing */
-    {0, 5, 0, BREAKER_OPEN, BREAKER_REASON_FAILED},
-    {5, 4, 0, BREAKER_CLOSED, 0},
-    {5, 5, 0, BREAKER_OPEN, BREAKER_REASON_FAILED},
-    {100, 99, 0, BREAKER_CLOSED, 0},
-    {100, 100, 0, BREAKER_OPEN, BREAKER_REASON_FAILED},
-    {0, 0, 4, BREAKER_CLOSED, 0},
-    {0, 0, 5, BREAKER_OPEN, BREAKER_REASON_SLOW},
-    {2, 0, 7, BREAKER_CLOSED, 0},
-    {2, 0, 8, BREAKER_OPEN, BREAKER_REASON_SLOW},
+    {0, 4, 0, 0, BREAKER_CLOSED, 0}, /* fewer than five say nothing */
+    {0, 5, 0, 0, BREAKER_OPEN, BREAKER_REASON_FAILED},
+    {5, 4, 0, 0, BREAKER_CLOSED, 0},
+    {5, 5, 0, 0, BREAKER_OPEN, BREAKER_REASON_FAILED},
+    {100, 99, 0, 0, BREAKER_CLOSED, 0},
+    {100, 100, 0, 0, BREAKER_OPEN, BREAKER_REASON_FAILED},
+    {0, 0, 4, 0, BREAKER_CLOSED, 0},
+    {0, 0, 5, 0, BREAKER_OPEN, BREAKER_REASON_SLOW},
+    {2, 0, 7, 0, BREAKER_CLOSED, 0},
+    {2, 0, 8, 0, BREAKER_OPEN, BREAKER_REASON_SLOW},
+    {1000, 0, 0, 1, BREAKER_OPEN, BREAKER_REASON_CONFIGURATION}, /* one is enough */
 };
 
 TEST(opens_by_the_shares_of_its_window)
@@ -119,6 +120,7 @@ TEST(opens_by_the_shares_of_its_window)
         breaker_init(&bench.breaker, &bench.options, 1, bench.now_ms, on_change, &bench);
         attempts(&bench, windows[i].successes, BREAKER_SUCCESS, 1);
         attempts(&bench, windows[i].failures, BREAKER_FAILURE, 1);
+        attempts(&bench, windows[i].refusals, BREAKER_CONFIGURATION, 1);
         attempts(&bench, windows[i].slow, BREAKER_SUCCESS, 11);
         if (bench.breaker.state != windows[i].state)
             fail_msg("row %zu ends %s", i, breaker_state_name(bench.breaker.state));
@@ -231,9 +233,10 @@ TEST(closes_after_three_successes)
 
 TEST(one_failure_while_half_open_opens_again)
 {
-    static const enum breaker_result failures[] = {BREAKER_FAILURE, BREAKER_CONNECT_FAILURE};
+    static const enum breaker_result failures[] = {BREAKER_FAILURE, BREAKER_CONNECT_FAILURE,
+                                                   BREAKER_CONFIGURATION};
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
         struct bench bench;
 
         half_opened(&bench);

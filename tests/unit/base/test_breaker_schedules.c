@@ -74,9 +74,9 @@ static void answer(struct run *run)
     if (is_trial && !is_failing)
         run->trial_answers++;
     breaker_report(&run->breaker, &permit,
-                   !is_failing         ? BREAKER_SUCCESS
-                   : percent(run) < 50 ? BREAKER_FAILURE
-                                       : BREAKER_CONNECT_FAILURE,
+                   is_failing ? (enum breaker_result)random_between(&run->random, BREAKER_FAILURE,
+                                                                    BREAKER_RESULT_COUNT - 1)
+                              : BREAKER_SUCCESS,
                    run->now_ms);
 }
 

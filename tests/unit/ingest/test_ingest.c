@@ -345,10 +345,12 @@ TEST(days_that_take_no_rows_although_they_are_there_are_a_failure_and_no_endless
     fake_pg.is_day_stuck = true;
     assert_ok(ingest_step(ingest, err));
     assert_fails(ERROR_INTERNAL, ingest_step(ingest, err));
+    assert_true(ingest_is_blocked(ingest));
 
     fake_pg.is_day_stuck = false;
-    assert_ok(ingest_step(ingest, err));
-    assert_ok(ingest_step(ingest, err));
+    clock_sleep_ms(ingest_wait_ms(ingest));
+    for (int i = 0; i <= MESSAGES; i++)
+        assert_ok(ingest_step(ingest, err)); /* the day first, then one message at a time */
     assert_int_equal(fake_pg.position, 103);
     ingest_free(&ingest);
 }
