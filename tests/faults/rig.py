@@ -1,5 +1,7 @@
 """A whole product with a fault proxy on each connection between a service and a server, and its proof."""
 
+import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -82,20 +84,26 @@ class Rig:
         return [proxy for (_, target), proxy in self.link.items() if target == server]
 
     def kill(self, name):
+        """What it leaves behind runs: a frozen server's children would otherwise never see that it is gone."""
+        family = self._family(name)
         self.stack.process(name).kill()
+        self._send(family, signal.SIGCONT)
 
     def freeze(self, name):
         """Stops a process and its children without their knowing, as a machine that hangs does."""
-        self._send_all(name, signal.SIGSTOP)
+        self._send(self._family(name), signal.SIGSTOP)
 
     def thaw(self, name):
-        self._send_all(name, signal.SIGCONT)
+        self._send(self._family(name), signal.SIGCONT)
 
-    def _send_all(self, name, number):
+    def _family(self, name):
         pid = self.stack.process(name).pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for each in (pid, *map(int, children)):
-            subprocess.run(["kill", f"-{int(number)}", str(each)], check=False, stderr=subprocess.DEVNULL)
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+    def _send(self, pids, number):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def restart(self, name, **env):
         """Starts what is down, and waits until it serves."""

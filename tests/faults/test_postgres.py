@@ -111,11 +111,11 @@ def test_row_12_a_deadlock(rig):
 def test_row_13_postgres_is_read_only(rig):
     with rig.load() as load:
         load.accepts()
-        opened = rig.metric("ingest", "breaker_transitions_total", dependency="postgres", reason="configuration")
+        opened = breaker_opened(rig, "configuration")
         rig.books.sql("ALTER DATABASE adledger SET default_transaction_read_only = on")
         rig.books.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = 'adledger'")
         load.flow(5)
-        assert rig.metric("ingest", "breaker_transitions_total", dependency="postgres", reason="configuration") > opened
+        assert breaker_opened(rig, "configuration") > opened
         assert rig.metric("ingest", "ingest_configuration_errors_total") > 0, "nobody is told that somebody must act"
         rig.books.sql("ALTER DATABASE adledger RESET default_transaction_read_only")
         rig.recovers(60)

@@ -4,6 +4,8 @@ import os
 
 import pytest
 from disk import failing_io, fill
+from load import Load
+from processes import free_port
 from product import wait_until
 
 PAGE = 4096
@@ -32,6 +34,29 @@ def test_row_20_the_gateway_is_killed_with_a_full_spool(rig):
         load.accepts()
     load.saw_only("202", "lost")
     rig.prove()
+
+
+def test_row_20_a_gateway_that_never_comes_back_leaves_its_spool_to_another(start_rig):
+    rig = start_rig()
+    port = free_port()
+    rig.stack.start_service("gateway", instance="gateway-2", HTTP_PORT=str(port))
+    rig.stack.wait_ready("gateway-2", port)
+    with rig.load(per_second=2500) as stays, Load(port, rig.dir / "book-dies", per_second=2500) as dies:
+        rig.loads.append(dies)
+        for load in (stays, dies):
+            load.accepts()
+        rig.kill("nats")
+        wait_until("its spool keeps batches", lambda: rig.metric("gateway", "spool_batches", port=port) > 0)
+        stays.flow(2)
+        rig.kill("gateway-2")
+        rig.restart("nats")
+        spools = spool_file(rig).parent.parent
+        wait_until("the other one has emptied its spool", lambda: [path.name for path in spools.iterdir()] == ["gateway"], 15)
+        rig.recovers(10)
+    stays.saw_only("202")
+    dies.saw_only("202", "lost", "never")
+    rig.prove(stays, dies)
+    del rig.stack.processes["gateway-2"]
 
 
 def test_row_20_the_gateway_is_killed_again_and_again(rig):
