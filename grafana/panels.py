@@ -166,6 +166,8 @@ SERVICES = {
              graph("Events in a batch", "Group commit: they grow with load.", "short", *quantiles("adledger_batch_events", "", GATEWAY)),
              graph("Messages published", "Batches a second: NATS message throughput.", "ops", (f"sum(rate(adledger_batches_sent_total{{{GATEWAY}}}{RATE}))", "sent"), (f"sum(rate(adledger_batches_retried_total{{{GATEWAY}}}{RATE}))", "again"), (f"sum(rate(adledger_batches_refused_total{{{GATEWAY}}}{RATE}))", "refused"), (f"sum by (result) (rate(adledger_heartbeats_total{{{GATEWAY}}}{RATE}))", "heartbeat {{result}}")),
              graph("Latency by route", "p99 of each route.", "s", (f"histogram_quantile(0.99, sum by (route, le) (rate(adledger_http_request_seconds_bucket{{{GATEWAY}}}{RATE})))", "{{route}}"))],
+            [graph("Batches in flight", "Batches that wait for their ack, and how many may; at the limit the next ones grow, then wait in the lanes' queues.", "short", (f"adledger_batches_inflight{{{GATEWAY}}}", "{{instance}}"), (f"adledger_batches_inflight_max{{{GATEWAY}}}", "limit {{instance}}")),
+             graph("Boards", "Boards in use, how many there may be, and requests for one more that are refused a second.", "short", (f"adledger_boards_in_use{{{GATEWAY}}}", "{{instance}}"), (f"adledger_boards_max{{{GATEWAY}}}", "limit {{instance}}"), (f"sum by (instance, reason) (rate(adledger_boards_refused_total{{{GATEWAY}}}{RATE}))", "refused {{reason}} {{instance}}"))],
         ]),
         ("Queries", [
             [graph("Redis hit and miss", "Readings answered by Redis, and those that PostgreSQL answered in its place.", "ops",

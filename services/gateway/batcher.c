@@ -239,6 +239,7 @@ static void send(struct batcher *self, struct lane *lane, struct batch *batch, i
     give_number(self, lane, batch, true, at_ms);
     lane->told_ms = now_ms;
     lane->inflight++;
+    gateway_count(GATEWAY_batches_inflight, 1);
     publisher_send(self->publisher, batch, now_ms);
 }
 
@@ -247,6 +248,7 @@ static void on_published(void *ctx, struct batch *batch, enum publish_end end, i
     struct batcher *self = ctx;
 
     self->lanes[batch->partition].inflight--;
+    gateway_count(GATEWAY_batches_inflight, -1);
     switch (end) {
     case PUBLISH_STORED:
         finish(self, batch, BATCH_STORED);

@@ -31,6 +31,7 @@ enum {
     PAGE_BYTES = 64 * 1024, /* what is not rows */
     OLD_FACTOR = 2,         /* rows this many times older than they need be are not served */
     LEGACY_ROWS_MAX = 10000,
+    COUNT_MS = 1000,
 };
 
 /* One of the reading's asks. */
@@ -69,6 +70,8 @@ struct boards {
     struct query *query;
     struct board_room room;
     struct board boards[BOARDS_MAX]; /* by the room's places */
+    int64_t in_use;                  /* its part of the gateway's */
+    int64_t count_at_ms;
 };
 
 static bool begin(struct board *board, const struct zone *zone, struct error *err);
@@ -251,6 +254,18 @@ void boards_serve(struct boards *boards, h2o_req_t *req, const struct query_spec
         return;
     }
     waiters_add(&board->waiters, req, (int)shape, spec, sizeof(*spec));
+}
+
+void boards_turn(struct boards *boards, int64_t now_ms)
+{
+    int64_t in_use = 0;
+
+    if (now_ms < boards->count_at_ms)
+        return;
+    boards->count_at_ms = now_ms + COUNT_MS;
+    in_use = (int64_t)board_room_in_use(&boards->room, now_ms);
+    gateway_count(GATEWAY_boards_in_use, in_use - boards->in_use);
+    boards->in_use = in_use;
 }
 
 static bool begin(struct board *board, const struct zone *zone, struct error *err)

@@ -34,6 +34,8 @@ void boards_free(struct boards **boards);
 /* Answers now or later; spec names no ad. */
 void boards_serve(struct boards *boards, h2o_req_t *req, const struct query_spec *spec,
                   enum board_shape shape);
+/* At the end of every turn: counts the places in use, which fall idle by themselves. */
+void boards_turn(struct boards *boards, int64_t now_ms);
 
 /* The most clicks first, equal ones by id. */
 void board_sort(struct board_row *rows, size_t count);

@@ -147,3 +147,12 @@ void board_room_settle(struct board_room *room, struct board_place *place, bool 
     place->is_reading = false;
     place->has_rows = place->has_rows || !has_failed;
 }
+
+size_t board_room_in_use(const struct board_room *room, int64_t now_ms)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < BOARDS_MAX; i++)
+        count += is_in_use(&room->places[i], now_ms) ? 1 : 0;
+    return count;
+}

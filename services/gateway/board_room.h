@@ -66,3 +66,5 @@ void board_room_begin(struct board_place *place);
 /* A reading of the place's board has ended. The next one of a new board is held back if need be. */
 void board_room_settle(struct board_room *room, struct board_place *place, bool has_failed,
                        int64_t took_ms, int64_t now_ms);
+/* Places that are not idle. */
+size_t board_room_in_use(const struct board_room *room, int64_t now_ms);

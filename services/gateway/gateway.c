@@ -4,6 +4,7 @@
 #include "admission.h"
 #include "auditor.h"
 #include "base/auto.h"
+#include "board_room.h"
 #include "catalogue.h"
 #include "clients/discovery.h"
 #include "collector.h"
@@ -101,14 +102,16 @@ static bool open_auditor(struct gateway *gateway, struct error *err)
     return gateway->auditor != NULL;
 }
 
-/* What the queues' gauges are to be compared with. */
+/* What the gauges of queues and places are to be compared with. */
 static void show_limits(const struct settings *settings)
 {
+    double lanes = (double)settings->worker_count * (double)settings->partitions;
+
     gateway_set(GATEWAY_loops, (double)settings->worker_count);
-    gateway_set(GATEWAY_lane_queue_max_bytes, (double)settings->lane_queue_bytes *
-                                                  (double)settings->worker_count *
-                                                  (double)settings->partitions);
+    gateway_set(GATEWAY_batches_inflight_max, (double)settings->inflight_max * lanes);
+    gateway_set(GATEWAY_lane_queue_max_bytes, (double)settings->lane_queue_bytes * lanes);
     gateway_set(GATEWAY_keep_queue_max_bytes, (double)settings->keep_queue_bytes);
+    gateway_set(GATEWAY_boards_max, (double)BOARDS_MAX * (double)settings->worker_count);
 }
 
 /* Its id is the one that the audit knows it by. */

@@ -83,6 +83,7 @@ void query_turn(struct query *query, const struct catalogue_snapshot *catalogue,
     query_set_clocks(query, now_ms, at_ms);
     follow_catalogue(query, catalogue);
     redis_nodes_turn(query->redis, now_ms);
+    boards_turn(query->boards, now_ms);
 }
 
 bool query_is_idle(const struct query *query)

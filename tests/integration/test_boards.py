@@ -1,5 +1,7 @@
 """All ads' numbers while one client asks for ever other windows: who else asks must not notice."""
 
+from product import wait_until
+
 BOARD = "/api/v1/ads/analytics?limit=1&"
 PLACES = 16
 
@@ -13,6 +15,7 @@ def test_windows_that_are_cycled_take_nobodys_board(start_product):
     fixed = [BOARD + "timeframe=24h", BOARD + "minutes=77", "/ads/analytics?minutes=10"]
     for path in fixed:
         assert product.get(path).status == 200
+    wait_until("the places in use are shown", lambda: product.metric("boards_in_use") == len(fixed))
 
     answers = []
     for minutes in range(100, 200):
@@ -25,6 +28,7 @@ def test_windows_that_are_cycled_take_nobodys_board(start_product):
     assert answers[-1].json()["code"] == "overloaded"
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert refused(product) == statuses.count(503)
+    wait_until("all places are in use", lambda: product.metric("boards_in_use") == product.metric("boards_max") == PLACES)
 
     for minutes in range(100, 200):
         product.get(f"{BOARD}minutes={minutes}")  # those that have a place are now the last that were asked for

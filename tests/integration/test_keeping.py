@@ -11,6 +11,7 @@ from product import CLICK, Load, uuid7, wait_until
 from test_gateway_stop import freeze, thaw
 
 NO_SPOOL = "/proc/no-spool-here"
+INFLIGHT_MAX = 2  # MAX_INFLIGHT, of each loop with one partition
 VERDICT_SECONDS = 1.25  # KEEP_DEADLINE_MS, and what a loaded machine adds
 
 
@@ -83,9 +84,13 @@ def test_clicks_are_spooled_while_nats_is_dead_and_replayed_when_it_is_back(star
 def test_a_frozen_nats_costs_no_click_a_second(start_product):
     product = start_product()
     assert product.post(CLICK, {"ad_id": "ad-001"}).status == 202
+    assert product.metric("batches_inflight_max") == INFLIGHT_MAX * product.metric("loops")
+    wait_until("nothing waits for an ack", lambda: product.metric("batches_inflight") == 0)
     freeze(product, ["nats"])
     try:
-        accepted = clicks_until_away(product)
+        with Load(product.stack.url(), connections=1) as load:
+            wait_until("a batch waits for its ack", lambda: product.metric("batches_inflight") >= 1)
+        accepted = load.accepted + clicks_until_away(product)
         for _ in range(10):
             answer, event_id, seconds = click(product)
             assert answer.status == 202 and seconds < VERDICT_SECONDS
@@ -94,6 +99,7 @@ def test_a_frozen_nats_costs_no_click_a_second(start_product):
         thaw(product, ["nats"])
     product.reconcile(accepted, accepted, seconds=40)
     wait_until("the readers have been told", lambda: metric(product, "ledger_ranges") == 0)
+    wait_until("nothing waits for an ack", lambda: product.metric("batches_inflight") == 0)
 
 
 def test_what_a_full_stream_refuses_is_spooled_and_replayed(start_product):

@@ -226,6 +226,17 @@ TEST(a_refresh_that_failed_leaves_the_rows_and_holds_nobody_back)
     assert_non_null(take(&room, 500, now_ms).place);
 }
 
+TEST(a_place_is_in_use_while_it_is_read_or_was_asked_for_of_late)
+{
+    struct board_room room = {0};
+
+    assert_int_equal(board_room_in_use(&room, START_MS), 0);
+    (void)read_first(&room, take(&room, 100, START_MS), START_MS);
+    board_room_begin(take(&room, 101, START_MS).place);
+    assert_int_equal(board_room_in_use(&room, START_MS), 2);
+    assert_int_equal(board_room_in_use(&room, START_MS + BOARD_IN_USE_MS), 1);
+}
+
 TESTS(RUN(fills_the_places_that_were_never_used_at_once),
       RUN(finds_a_board_again_by_its_timeframe_and_zone), RUN(a_board_in_use_keeps_its_place),
       RUN(a_board_that_is_being_read_keeps_its_place), RUN(new_boards_are_read_one_at_a_time),
@@ -236,4 +247,5 @@ TESTS(RUN(fills_the_places_that_were_never_used_at_once),
       RUN(a_usual_board_waits_for_the_youngest_that_is_being_read_rather_than_take_an_older_one),
       RUN(a_usual_board_does_not_hold_the_others_back),
       RUN(a_new_board_whose_reading_failed_is_tried_again_after_a_short_rest),
-      RUN(a_refresh_that_failed_leaves_the_rows_and_holds_nobody_back))
+      RUN(a_refresh_that_failed_leaves_the_rows_and_holds_nobody_back),
+      RUN(a_place_is_in_use_while_it_is_read_or_was_asked_for_of_late))
