@@ -21,6 +21,8 @@ COMPOSE = "docker-compose.prod.yaml"
 PROJECT = "adledger-test"
 GATEWAY_PORTS = (28080, 28081)
 PROMETHEUS_PORT = 28090
+# What the build is told, and the second that EPOCH is.
+COMMIT, EPOCH, BUILD_DATE = "0123456789ab", "1700000000", "2023-11-14T22:13:20Z"
 STAND_INS = ("nats", "redis", "postgres", "prometheus", "alertmanager", "redis-exporter", "postgres-exporter")
 SERVICES = ("gateway", "ingest", "analytics")
 
@@ -49,7 +51,8 @@ class Deployment:
         self.env = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "COMPOSE_"))},
             "PATH": f"/usr/bin:{os.environ['PATH']}", "DOCKER_HOST": f"unix://{engine_dir}/docker.sock", "DOCKER_BUILDKIT": "1",
-            "COMPOSE_DOCKER_CLI_BUILD": "1", "COMPOSE_PROJECT_NAME": PROJECT, "BUILD_NETWORK": "host", "COMMIT": "0123456789ab",
+            "COMPOSE_DOCKER_CLI_BUILD": "1", "COMPOSE_PROJECT_NAME": PROJECT, "BUILD_NETWORK": "host",
+            "COMMIT": COMMIT, "SOURCE_DATE_EPOCH": EPOCH, "CREATED": BUILD_DATE,
             "GATEWAY_PORTS": f"127.0.0.1:{GATEWAY_PORTS[0]}-{GATEWAY_PORTS[-1]}", "PROMETHEUS_PORT": str(PROMETHEUS_PORT),
             **{f"{name.upper().replace('-', '_')}_IMAGE": f"stand-in-{name}" for name in STAND_INS},
             **{f"{name.upper()}_IMAGE": f"adledger-test-{name}" for name in SERVICES},

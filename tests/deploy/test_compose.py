@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from deployment import GATEWAY_PORTS, PROMETHEUS_PORT, ROOT, SERVICES, Deployment, copy_sources, run
+from deployment import BUILD_DATE, COMMIT, EPOCH, GATEWAY_PORTS, PROMETHEUS_PORT, ROOT, SERVICES, Deployment, copy_sources, run
 from product import Load, Product, wait_until
 
 CLICKS = 10_000
@@ -94,7 +94,11 @@ def test_comes_up_from_a_clean_clone(deployment):
     deployment.wait_healthy()
     with urllib.request.urlopen(deployment.url() + "/info", timeout=5) as answer:
         info = json.load(answer)
-    assert info["commit"] == "0123456789ab"
+    assert (info["commit"], info["build_date"]) == (COMMIT, BUILD_DATE)
+    for service in SERVICES:
+        labels = deployment.inspect(deployment.containers(service)[0])["Config"]["Labels"]
+        told = [labels[f"org.opencontainers.image.{name}"] for name in ("revision", "created")]
+        assert told == [COMMIT, BUILD_DATE], service
 
 
 def test_every_container_is_cut_down_to_what_it_needs(deployment):
@@ -189,25 +193,36 @@ def test_a_backup_is_all_that_is_needed(deployment, clicks):
     clicks.reconcile()
 
 
-def test_prometheus_finds_every_instance(deployment):
+def ask_prometheus(path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{PROMETHEUS_PORT}/api/v1/{path}", timeout=2) as answer:
+        return json.load(answer)["data"]
+
+
+def test_prometheus_finds_every_instance_and_alertmanager(deployment):
     wanted = {"gateway": 2, "ingest": 2, "analytics": 1, "redis": 1, "postgres": 1, "prometheus": 1}
     deployment.compose("--profile", "monitoring", "up", "-d", "prometheus", "alertmanager", "redis-exporter", "postgres-exporter")
 
     def found():
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{PROMETHEUS_PORT}/api/v1/query?query=sum(up)by(job)", timeout=2) as answer:
-                rows = json.load(answer)["data"]["result"]
+            rows = ask_prometheus("query?query=sum(up)by(job)")["result"]
         except OSError:
             return False
         return all({row["metric"]["job"]: int(row["value"][1]) for row in rows}.get(job) == count for job, count in wanted.items())
 
+    def alerts_arrive():
+        """Active is what Prometheus has found, before it sends anything; that it is there, its own container tells."""
+        active = [alertmanager["url"] for alertmanager in ask_prometheus("alertmanagers")["activeAlertmanagers"]]
+        container = deployment.containers("prometheus")[0]
+        return len(active) == 1 and deployment.docker("exec", container, "wget", "-q", "-O", "-", active[0], check=False).startswith("[")
+
     wait_until("every instance is scraped", found, 60)
+    wait_until("Alertmanager answers where the alerts go", alerts_arrive)
 
 
 def test_the_symbols_are_those_of_the_binaries(deployment):
     out = deployment.work / "symbols"
-    deployment.docker("build", "--quiet", "--network", "host", "--build-arg", "COMMIT=0123456789ab", "--target", "symbols", "--output", out,
-                      deployment.sources)
+    deployment.docker("build", "--quiet", "--network", "host", "--build-arg", f"COMMIT={COMMIT}",
+                      "--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}", "--target", "symbols", "--output", out, deployment.sources)
     ids = {f"{path.parent.name}{path.stem}" for path in out.rglob("*.debug")}
     assert len(ids) == len(SERVICES)
     for service in SERVICES:
@@ -224,8 +239,8 @@ def test_the_same_commit_gives_the_same_binaries():
             sources = Path(work) / name
             sources.mkdir(parents=True)
             copy_sources(sources)
-            env = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000", "CCACHE_DISABLE": "1"}
-            run(["cmake", "--preset", "release", "-DADLEDGER_COMMIT=0123456789ab", "-DBUILD_TESTING=OFF"], cwd=sources, env=env)
+            env = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "CCACHE_DISABLE": "1"}
+            run(["cmake", "--preset", "release", f"-DADLEDGER_COMMIT={COMMIT}", "-DBUILD_TESTING=OFF"], cwd=sources, env=env)
             run(["ninja", "-C", "build/release", "services"], cwd=sources, env=env)
             digests.append([hashlib.sha256((sources / "build/release/services" / service / service).read_bytes()).hexdigest()
                             for service in SERVICES])
