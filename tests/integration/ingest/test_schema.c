@@ -6,6 +6,7 @@ TEST(migrations_are_applied_once_and_remembered)
 {
     AUTO(server_close) struct server *server = server_open_postgres();
     AUTO(pg_close) struct pg *pg = pg_on(server);
+    AUTO(pg_result_clear) PGresult *result = NULL;
     size_t applied = 0;
 
     assert_ok(migrate_apply(pg, &applied, err));
@@ -14,6 +15,14 @@ TEST(migrations_are_applied_once_and_remembered)
     assert_int_equal(applied, 0);
     assert_int_equal(ask_number(pg, "SELECT count(*) FROM schema_migrations", err),
                      migration_count);
+
+    /* One that is out never changes, not even in a comment: whoever has it would be refused. */
+    assert_ok(pg_query(pg, NULL,
+                       "SELECT string_agg(checksum, ' ' ORDER BY version) FROM schema_migrations",
+                       NULL, 0, &result, err));
+    assert_string_equal(PQgetvalue(result, 0, 0),
+                        "1eb2c9af0fecddf3 bc4f5318fa181ded d80b786a3688d600 71bac09241b19d75"
+                        " d5c084ec51cbdd15");
 }
 
 TEST(a_migration_that_reads_differently_now_is_refused)
