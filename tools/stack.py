@@ -189,7 +189,7 @@ class Stack:
         config = self.extra_env.get("NATS_CONFIG", ROOT / "config" / "nats.conf")
         server = os.environ.get("NATS_SERVER") or ROOT / ".run" / "bin" / "nats-server"
         self.process("nats").start([server, "-c", config], env=env)
-        self._wait_port("nats")
+        self._wait_serving("nats", lambda: self._dial("nats").close() is None)
 
     def start_redis(self):
         data = self.dir / "redis"
@@ -197,7 +197,17 @@ class Stack:
         self.process("redis").start(
             ["redis-server", ROOT / "config" / "redis.conf", "--bind", "127.0.0.1", "--port", self.port("redis"),
              "--dir", data, "--requirepass", self.settings["passwords"]["redis"], "--daemonize", "no"])
-        self._wait_port("redis")
+        self._wait_serving("redis", self._redis_answers)
+
+    def _redis_answers(self):
+        """One that still reads its file takes connections, and refuses all that is asked of it."""
+        with self._dial("redis") as connection:
+            connection.sendall(f"AUTH {self.settings['passwords']['redis']}\r\nPING\r\n".encode())
+            with connection.makefile("rb") as answers:
+                return [answers.readline() for _ in range(2)] == [b"+OK\r\n", b"+PONG\r\n"]
+
+    def _dial(self, name):
+        return socket.create_connection(("127.0.0.1", self.port(name)), 1)
 
     def _postgres_user(self):
         """PostgreSQL refuses to run as root: then the package's own user runs it."""
@@ -232,7 +242,8 @@ class Stack:
             self._make_cluster(user, as_user, data)
         (data / "postmaster.pid").unlink(missing_ok=True)  # its process is gone: checked above
         process.start([PG_BIN / "postgres", "-D", data, "-c", f"port={self.port('postgres')}"], user=user)
-        self._wait_port("postgres")
+        asked = [PG_BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port("postgres"))]
+        self._wait_serving("postgres", lambda: subprocess.run(asked, check=False).returncode == 0)
 
     def _make_cluster(self, user, as_user, data):
         """In a directory beside, which gets its name when all is in it: one that was interrupted is made anew."""
@@ -263,20 +274,13 @@ class Stack:
         if done.returncode != 0 or "ERROR:" in done.stderr:
             raise StackError(f"{what} failed:\n{done.stderr[-2000:]}")
 
-    def _wait_port(self, name):
+    def _wait_serving(self, name, answers):
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self.process(name).pid is None:
-                break
-            if name == "postgres" and subprocess.run([PG_BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port(name))],
-                                                     check=False).returncode != 0:
-                time.sleep(0.05)
-                continue
-            try:
-                with socket.create_connection(("127.0.0.1", self.port(name)), 1):
+        while time.monotonic() < deadline and self.process(name).pid is not None:
+            with contextlib.suppress(OSError):
+                if answers():
                     return
-            except OSError:
-                time.sleep(0.05)
+            time.sleep(0.05)
         raise StackError(f"{name} did not start; its log ({self.process(name).log_file}) ends:\n{self.process(name).log_tail()}")
 
     # ---- services -------------------------------------------------------------------------------
