@@ -37,6 +37,14 @@ def test_the_configuration_page_is_what_the_services_say():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_route_is_on_the_page():
+    page = (ROOT / "docs/api.md").read_text()
+    rows = [row for file in ("services/gateway/routes.c", "shared/http/ops.h") for row in re.findall(r'\{"([A-Z]+)", "(/[^"]*)"', (ROOT / file).read_text())]
+    assert rows
+    for method, path in rows:
+        assert re.search(rf"(?<!/v1){re.escape(path)}(?![\w/{{])", page), f"docs/api.md does not have {method} {path}"
+
+
 def test_the_example_environment_names_only_options():
     named = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / "config/.env.example").read_text(), re.M))
     assert named and {name.removesuffix("_FILE") if name not in option_names() else name for name in named} <= option_names()
