@@ -38,10 +38,14 @@ class Proxy:
             text = text.replace(old, new)
         config = directory / "nginx.conf"
         config.write_text(text)
-        argv = [NGINX, "-p", directory, "-c", config, "-e", directory / "error.log", "-g", "daemon off;" + ("user root;" if os.getuid() == 0 else "")]
-        subprocess.run([*argv, "-t"], check=True, capture_output=True)
-        self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+        self.argv = [NGINX, "-p", directory, "-c", config, "-e", directory / "error.log", "-g", "daemon off;" + ("user root;" if os.getuid() == 0 else "")]
+        taken = subprocess.run([*self.argv, "-t"], capture_output=True, text=True, check=False)
+        assert taken.returncode == 0, taken.stderr
+
+    def start(self):
+        self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL)
         wait_until("nginx listens", self.listens)
+        return self
 
     def put_in(self, gateways):
         paths = "".join(f"    {name}_temp_path {self.directory}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi"))
@@ -102,7 +106,7 @@ def product():
 
 @pytest.fixture(scope="module")
 def proxy(product, tmp_path_factory):
-    running = Proxy(tmp_path_factory.mktemp("nginx"), [product.stack.port("gateway")])
+    running = Proxy(tmp_path_factory.mktemp("nginx"), [product.stack.port("gateway")]).start()
     yield running
     running.stop()
 
@@ -114,6 +118,10 @@ def click(*lines, body=BODY, close=True, sized=True):
 
 def row_of(product, event_id, column):
     return wait_until(f"{event_id} is stored", lambda: product.sql(f"SELECT {column} FROM events WHERE event_id = %s", (event_id,)))[0][0]
+
+
+def test_nginx_takes_the_file(tmp_path):
+    Proxy(tmp_path, [8080])
 
 
 @pytest.mark.parametrize("version, option", [("1.1", "--http1.1"), ("2", "--http2")])
@@ -253,7 +261,7 @@ class Breaks:
 @pytest.fixture(scope="module")
 def breaking(product, tmp_path_factory):
     breaks = Breaks()
-    running = Proxy(tmp_path_factory.mktemp("nginx2"), [breaks.port, product.stack.port("gateway")])
+    running = Proxy(tmp_path_factory.mktemp("nginx2"), [breaks.port, product.stack.port("gateway")]).start()
     yield running, breaks
     running.stop()
     breaks.listener.close()
