@@ -82,13 +82,17 @@ def test_every_object_obeys_its_schema(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("right, wrong", [("enableServiceLinks", "enableServiceLink"), ("periodSeconds: 10", 'periodSeconds: "10"'),
-                                          ("kind: Ingress\n", "kind: Ingres\n"), ("scaleTargetRef:", "scaleTarget:")])
-def test_the_schema_check_finds_what_is_wrong(tmp_path, right, wrong):
+def test_the_schema_check_finds_what_is_wrong(tmp_path):
     text = render(ROOT / "k8s/overlays/prod")
-    assert right in text
-    (tmp_path / "wrong.yaml").write_text(text.replace(right, wrong))
-    assert run("node", "tests/deploy/manifests.mjs", tmp_path / "wrong.yaml").returncode == 1
+    for right, wrong in (("enableServiceLinks", "enableServiceLink"), ("periodSeconds: 10", 'periodSeconds: "10"'),
+                         ("kind: Ingress\n", "kind: Ingres\n"), ("scaleTargetRef:", "scaleTarget:")):
+        assert right in text
+        text = text.replace(right, wrong)
+    (tmp_path / "wrong.yaml").write_text(text)
+    done = run("node", "tests/deploy/manifests.mjs", tmp_path / "wrong.yaml")
+    assert done.returncode == 1
+    for said in ('"enableServiceLink"', "periodSeconds must be integer", "Ingres is not known", '"scaleTarget"'):
+        assert said in done.stdout, said
 
 
 # ---- what a pod may do
@@ -226,6 +230,9 @@ def test_every_reference_leads_somewhere(cluster):
     for ingress in cluster.all("Ingress"):
         for path in ingress["spec"]["rules"][0]["http"]["paths"]:
             assert cluster.find("Service", path["backend"]["service"]["name"])
+    for scaler in cluster.all("HorizontalPodAutoscaler"):
+        target = scaler["spec"]["scaleTargetRef"]
+        assert cluster.find(target["kind"], target["name"]), f"there is no {target['kind']} {target['name']} to scale"
     for policy in cluster.all("NetworkPolicy"):
         assert any(matches(policy["spec"]["podSelector"], labels) for labels in pods), policy["metadata"]["name"]
 
@@ -353,9 +360,31 @@ def test_the_network_lets_through_just_what_is_needed(cluster):
     assert reached == {(source, target, STORES[target]) for source, target in needed if target in pods}
 
 
+def outside(cluster, labels, rules, peers):
+    """(namespace, port) of every rule about another namespace for a pod of these labels."""
+    return {(peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], row["port"])
+            for policy in cluster.all("NetworkPolicy") if matches(policy["spec"]["podSelector"], labels)
+            for rule in policy["spec"].get(rules, []) for peer in rule[peers] for row in rule["ports"]
+            if "kubernetes.io/metadata.name" in peer.get("namespaceSelector", {}).get("matchLabels", {})}
+
+
+def test_other_namespaces_reach_what_is_theirs(cluster):
+    """Clients come by the Ingress controller, Prometheus asks each service, and every pod may ask for a name."""
+    ports = {"gateway": 8080, "ingest": 8081, "analytics": 8082}
+    for workload in cluster.workloads():
+        name, labels = name_of(workload), pod_labels(workload)
+        listens = {port["containerPort"] for container in containers(workload) for port in container.get("ports", [])}
+        wanted = {("monitoring", ports[name])} if name in SERVICES else set()
+        wanted |= {("ingress-nginx", 8080)} if name == "gateway" else set()
+        let_in = {(space, port) for space, port in outside(cluster, labels, "ingress", "from") if port in listens}
+        assert let_in == wanted, f"{name} is reached by {let_in}, not by {wanted}"
+        assert ("kube-system", 53) in outside(cluster, labels, "egress", "to"), f"{name} cannot ask for a name"
+
+
 def test_nothing_is_allowed_that_no_policy_names(cluster):
-    everything = cluster.find("NetworkPolicy", "nothing-by-default")["spec"]
-    assert everything == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    everything = cluster.find("NetworkPolicy", "nothing-by-default")
+    assert everything, "there is no policy nothing-by-default"
+    assert everything["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     for policy in cluster.all("NetworkPolicy"):
         for rule in policy["spec"].get("ingress", []) + policy["spec"].get("egress", []):
             assert rule["ports"] and (rule.get("from") or rule.get("to")), policy["metadata"]["name"]
