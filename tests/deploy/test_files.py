@@ -13,6 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMPOSE = "docker-compose.prod.yaml"
 SERVICES = ["gateway", "ingest", "analytics"]
+PG_BIN = Path("/usr/lib/postgresql/15/bin")
 
 
 def run(*argv, env=None):
@@ -56,6 +57,80 @@ def test_schema_and_linter_find_nothing():
         assert done.returncode == 0, done.stdout + done.stderr
     done = run("node", "tests/deploy/lint.mjs", COMPOSE, "Dockerfile")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ---- what the files let a container do; ./test --deploy asks a running engine the same
+
+
+def compose_services():
+    return yaml.safe_load((ROOT / COMPOSE).read_text())["services"].items()
+
+
+def test_every_container_is_cut_down_to_what_it_needs():
+    for name, about in compose_services():
+        assert about["read_only"] is True and about["cap_drop"] == ["ALL"] and about["security_opt"] == ["no-new-privileges:true"], name
+        assert not {"cap_add", "privileged", "devices", "network_mode", "pid", "ipc", "userns_mode"} & set(about), f"{name} may do more than it needs"
+        assert {"mem_limit", "cpus", "pids_limit"} <= set(about) and about["logging"]["options"]["max-size"], name
+        assert str(about.get("user", "")).partition(":")[0] not in ("root", "0"), f"{name} runs as root"
+
+
+def test_what_is_published_is_on_the_loopback_alone():
+    published = {name: about["ports"] for name, about in compose_services() if "ports" in about}
+    assert set(published) == {"gateway", "prometheus", "grafana"}
+    for name, ports in published.items():
+        for port in ports:
+            assert re.match(r"(\$\{GATEWAY_PORTS:-)?127\.0\.0\.1:", str(port)), f"{name} is published to everybody: {port}"
+
+
+def test_no_password_is_written_down():
+    """One comes from a file that is mounted, or compose says that there is none."""
+    given = [(name, key, str(value)) for name, about in compose_services() for key, value in about.get("environment", {}).items()]
+    for path in (ROOT / "config/prod").glob("*.env"):
+        given += [(path.name, *line.split("=", 1)) for line in path.read_text().splitlines() if re.match(r"\w+=", line)]
+    for where, key, value in given:
+        assert key.endswith("_FILE") or not re.search("PASS|SECRET|TOKEN|AUTH_KEYS", key), f"{where}: {key} is not a file"
+        assert not re.search(r"://[^/\s]*:[^/\s]*@", value), f"{where}: {key} holds a password"
+
+
+def test_every_image_runs_as_a_user_without_rights():
+    stages = dict(re.findall(r"^FROM \S+ AS (\w+)\n(.*?)(?=^FROM |\Z)", (ROOT / "Dockerfile").read_text(), re.M | re.S))
+    for service in SERVICES:
+        assert re.findall(r"^USER (.+)$", stages[service], re.M) == ["10001:10001"], f"the image of {service} does not run as 10001"
+
+
+# ---- what the stores read: each one's own program takes it
+
+
+def test_nats_takes_its_configuration(tmp_path):
+    (tmp_path / "etc/nats").mkdir(parents=True)
+    (tmp_path / "run/secrets").mkdir(parents=True)
+    shutil.copy(ROOT / "config/prod/nats.conf", tmp_path / "etc/nats")
+    (tmp_path / "run/secrets/nats_authorization").write_text("authorization {user: a, password: b}\n")
+    env = {"NATS_SERVER_NAME": "a", "NATS_HOST": "127.0.0.1", "NATS_PORT": "4222", "NATS_MONITOR": "127.0.0.1:8222", "NATS_STORE": str(tmp_path),
+           "NATS_MAX_FILE_STORE": "1GB", "NATS_USER": "a", "NATS_PASSWORD": "b"}
+    for file in (ROOT / "config/nats.conf", tmp_path / "etc/nats/nats.conf"):
+        done = run(".run/bin/nats-server", "-t", "-c", file, env=env)
+        assert done.returncode == 0, done.stderr
+
+
+def test_redis_takes_its_configuration(tmp_path):
+    """It has no option for that; but without a port it ends as soon as it has read all."""
+    text = (ROOT / "config/prod/redis.conf").read_text()
+    for path, to in (("/etc/adledger/redis.conf", ROOT / "config/redis.conf"), ("/run/secrets/redis_authorization", tmp_path / "login"), ("dir /data", f"dir {tmp_path}")):
+        assert path in text
+        text = text.replace(path, str(to))
+    (tmp_path / "login").write_text("requirepass a\n")
+    (tmp_path / "redis.conf").write_text(text)
+    done = run("redis-server", tmp_path / "redis.conf", "--port", "0")
+    assert "Configured to not listen anywhere" in done.stdout, done.stdout + done.stderr
+
+
+def test_postgres_takes_its_configuration(tmp_path):
+    done = run(PG_BIN / "postgres", "-C", "shared_buffers", "-D", tmp_path, "-c", f"config_file={ROOT / 'config/postgresql.conf'}")
+    assert done.returncode == 0, done.stderr
+
+
+# ---- the files of the checks themselves
 
 
 def test_the_lock_file_names_no_place_to_download_from():
