@@ -142,6 +142,7 @@ STAGES = [
     ("deployment files", "beside", lambda: pytest("deployment-files", ["tests/deploy/test_files.py", "tests/deploy/test_manifests.py"])),
     ("pods", "full", lambda: pytest("pods", ["tests/deploy/test_pods.py"])),
     ("monitoring rules", "beside", lambda: pytest("monitoring-rules", ["tests/monitoring/test_rules.py", "tests/monitoring/test_dashboards.py"])),
+    ("broken on purpose", "beside", lambda: pytest("broken-on-purpose", ["tests/deploy/test_breaks.py"])),
     ("contract", "full", lambda: pytest("contract", ["tests/contract"])),
     ("integration", "full", lambda: pytest("integration", ["tests/integration"], [f"--ignore={path}" for path in WAITING])),
     ("monitoring", "slow", lambda: pytest("monitoring", ["tests/monitoring/test_live.py"])),
