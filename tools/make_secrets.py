@@ -3,10 +3,11 @@
 
     secrets/NAME_password, admin_key, read_key    made once, at random; delete one and run again to change it
     secrets/*_url, nats_*, redis_*, auth_keys     written anew from those each time
+    secrets/*.pem, *.key                          certificates of NATS and PostgreSQL, and who signs them: authority.py
 
 Who may read them: the folder is open to its owner alone; a file is open to its owner and to one group, which
 compose gives the containers (SECRETS_GID in .env). That is how processes that are neither root nor the owner, and
-have no capability, can read what they need.
+have no capability, can read what they need. authority.key, which none of them needs, is its owner's alone.
 """
 
 import hashlib
@@ -15,6 +16,8 @@ import os
 import secrets
 import sys
 from pathlib import Path
+
+from authority import SERVERS, certify, end_of
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTAINER_GID = 10001  # the images' own group; only root can give a file to it
@@ -39,7 +42,7 @@ class Folder:
             path.rmdir()
         return path
 
-    def write(self, name, text):
+    def write(self, name, text, mode=0o640):
         """In one step, so that nobody reads half a secret; unchanged text leaves the file as it is, with its inode."""
         path = self._file(name)
         if not path.exists() or path.read_text() != text:
@@ -50,7 +53,7 @@ class Folder:
             fresh.replace(path)
             self.made.append(name)
         os.chown(path, -1, self.gid)
-        path.chmod(0o640)
+        path.chmod(mode)
         return text
 
     def once(self, name):
@@ -78,19 +81,25 @@ def auth_keys(key):
     return "".join(f"{name} {role} {hashlib.sha256(key[name].encode()).hexdigest()}\n" for name, role in KEYS.items())
 
 
-def remember_gid(path, gid):
-    """compose reads .env; the other lines of it are the operator's."""
+def remember(path, gid):
+    """compose reads .env, and does nothing before these lines are in it; the others are the operator's."""
     lines = path.read_text().splitlines() if path.exists() else []
-    kept = [line for line in lines if not line.startswith("SECRETS_GID=")]
-    path.write_text("\n".join([*kept, f"SECRETS_GID={gid}"]) + "\n")
+    kept = [line for line in lines if not line.startswith(("SECRETS_GID=", "SECRETS_CA="))]
+    path.write_text("\n".join([*kept, f"SECRETS_GID={gid}", "SECRETS_CA=/run/secrets/ca.pem"]) + "\n")
 
 
 def main():
     gid = CONTAINER_GID if os.getuid() == 0 else os.getgid()
     folder = Folder(Path(os.environ.get("SECRETS_DIR") or ROOT / "secrets"), gid)
     write_all(folder)
-    remember_gid(Path(os.environ.get("SECRETS_ENV") or ROOT / ".env"), gid)
+    try:
+        certify(folder)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    remember(Path(os.environ.get("SECRETS_ENV") or ROOT / ".env"), gid)
     print(f"{folder.path}: " + (f"wrote {', '.join(folder.made)}" if folder.made else "nothing had to change"))
+    print("certificates end: " + ", ".join(f"{name} {end_of(folder.path / f'{name}.pem')}" for name in ("authority", *SERVERS)))
     return 0
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -122,6 +123,16 @@ class Deployment:
             return len(names) >= 8 and all(self.is_healthy(name) for name in names)
         wait_until("every container is healthy", all_healthy, seconds)
 
+    def sessions(self):
+        """Whether all sessions from the network are encrypted, by login; as the superuser, who alone is told of all."""
+        question = "SELECT usename, bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE client_addr IS NOT NULL GROUP BY 1"
+        rows = self.compose("exec", "-T", "postgres", "psql", "-U", "postgres", "-qtA", "-c", question).stdout.split()
+        return {login: is_encrypted == "t" for login, is_encrypted in (row.split("|") for row in rows)}
+
+    def nats_connections(self):
+        with urllib.request.urlopen(f"http://{self.address('nats')}:8222/connz", timeout=5) as answer:
+            return json.load(answer)["connections"]
+
     def wait_postgres(self):
         wait_until("PostgreSQL is healthy", lambda: self.containers("postgres") and self.is_healthy(self.containers("postgres")[0]), 90)
 
@@ -151,7 +162,9 @@ class Deployment:
 
     @property
     def database_url(self):
-        return self.secret("ingest_database_url").replace("@postgres:", f"@{self.address('postgres')}:")
+        """As the services reach it; the host's name, which only they can look up, is that of the certificate."""
+        where = f"hostaddr={self.address('postgres')}&sslmode=verify-full&sslrootcert={self.sources}/secrets/authority.pem"
+        return f"{self.secret('ingest_database_url')}?{where}"
 
     @property
     def redis_url(self):

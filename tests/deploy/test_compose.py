@@ -6,12 +6,14 @@ One deployment goes through the tests in their order; every id that was answered
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import tempfile
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import psycopg2
 import pytest
 from deployment import BUILD_DATE, COMMIT, EPOCH, GATEWAY_PORTS, PROMETHEUS_PORT, ROOT, SERVICES, Deployment, copy_sources, run
 from product import Load, Product, wait_until
@@ -129,6 +131,28 @@ def test_ten_thousand_clicks_are_stored_and_counted(clicks):
     clicks.reconcile()
 
 
+def assert_encrypted(deployment):
+    wait_until("every service has a session", lambda: deployment.sessions() == {"adledger": True, "gateway": True, "analytics": True}, 30)
+    connections = deployment.nats_connections()
+    assert len(connections) >= 5 and all(row.get("tls_version") for row in connections), connections
+
+
+def test_every_session_with_nats_and_postgres_is_encrypted(deployment):
+    assert_encrypted(deployment)
+
+
+def test_plain_text_is_refused(deployment):
+    with pytest.raises(psycopg2.OperationalError, match="no encryption"):
+        psycopg2.connect(deployment.database_url.replace("verify-full", "disable"))
+    login = json.dumps({"user": "adledger", "pass": deployment.secret("nats_password"), "verbose": False})
+    said = b""
+    with socket.create_connection((deployment.address("nats"), 4222), timeout=10) as nats, suppress(ConnectionError):
+        nats.sendall(f"CONNECT {login}\r\nPING\r\n".encode())
+        while more := nats.recv(4096):
+            said += more
+    assert b'"tls_required":true' in said and b"PONG" not in said, said
+
+
 def test_numbers_are_for_those_with_a_key_of_the_secrets(clicks):
     ad_id, count = next(iter(clicks.product.stored_by_ad().items()))
     path = f"/api/v1/ads/analytics?ad_id={ad_id}"
@@ -193,30 +217,52 @@ def test_a_backup_is_all_that_is_needed(deployment, clicks):
     clicks.reconcile()
 
 
+def test_new_certificates_are_taken_up(deployment, clicks):
+    """As docs/operations.md has it, with a new authority."""
+    for path in (deployment.sources / "secrets").glob("authority.*"):
+        path.unlink()
+    deployment.make_secrets()
+    deployment.compose("up", "-d", "--force-recreate", "-t", str(STOP_SECONDS))
+    deployment.wait_healthy()
+    clicks.under_load(lambda: None)
+    clicks.reconcile()
+    assert_encrypted(deployment)
+
+
 def ask_prometheus(path):
     with urllib.request.urlopen(f"http://127.0.0.1:{PROMETHEUS_PORT}/api/v1/{path}", timeout=2) as answer:
         return json.load(answer)["data"]
 
 
-def test_prometheus_finds_every_instance_and_alertmanager(deployment):
+def every_instance_is_scraped():
     wanted = {"gateway": 2, "ingest": 2, "analytics": 1, "redis": 1, "postgres": 1, "prometheus": 1}
-    deployment.compose("--profile", "monitoring", "up", "-d", "prometheus", "alertmanager", "redis-exporter", "postgres-exporter")
+    try:
+        up = {row["metric"]["job"]: int(row["value"][1]) for row in ask_prometheus("query?query=sum(up)by(job)")["result"]}
+    except OSError:
+        return False
+    return all(up.get(job) == count for job, count in wanted.items())
 
-    def found():
-        try:
-            rows = ask_prometheus("query?query=sum(up)by(job)")["result"]
-        except OSError:
-            return False
-        return all({row["metric"]["job"]: int(row["value"][1]) for row in rows}.get(job) == count for job, count in wanted.items())
 
-    def alerts_arrive():
-        """Active is what Prometheus has found, before it sends anything; that it is there, its own container tells."""
-        active = [alertmanager["url"] for alertmanager in ask_prometheus("alertmanagers")["activeAlertmanagers"]]
-        container = deployment.containers("prometheus")[0]
-        return len(active) == 1 and deployment.docker("exec", container, "wget", "-q", "-O", "-", active[0], check=False).startswith("[")
+def alerts_arrive(deployment):
+    """Active is what Prometheus has found, before it sends anything; that it is there, its own container tells."""
+    active = [alertmanager["url"] for alertmanager in ask_prometheus("alertmanagers")["activeAlertmanagers"]]
+    container = deployment.containers("prometheus")[0]
+    return len(active) == 1 and deployment.docker("exec", container, "wget", "-q", "-O", "-", active[0], check=False).startswith("[")
 
-    wait_until("every instance is scraped", found, 60)
-    wait_until("Alertmanager answers where the alerts go", alerts_arrive)
+
+def everything_is_watched(deployment):
+    return every_instance_is_scraped() and alerts_arrive(deployment) and deployment.sessions().get("monitor")
+
+
+def test_what_watches_is_killed_and_frozen_and_watches_again(deployment):
+    watchers = ("prometheus", "alertmanager", "redis-exporter", "postgres-exporter")
+    deployment.compose("--profile", "monitoring", "up", "-d", *watchers)
+    wait_until("everything is watched", lambda: everything_is_watched(deployment), 60)
+    for watcher in watchers:
+        container = deployment.containers(watcher)[0]
+        deployment.kill(container)
+        deployment.pause(container, 1)
+    wait_until("everything is watched again", lambda: everything_is_watched(deployment), 60)
 
 
 def test_the_symbols_are_those_of_the_binaries(deployment):

@@ -30,7 +30,7 @@ def copy_to(folder):
 
 def test_compose_reads_the_file(tmp_path):
     done = run("docker-compose", "--project-directory", copy_to(tmp_path), "-f", tmp_path / COMPOSE, "--profile", "monitoring",
-               "config", "-q", env={"SECRETS_GID": "1"})
+               "config", "-q", env={"SECRETS_GID": "1", "SECRETS_CA": "/run/secrets/ca.pem"})
     assert done.returncode == 0, done.stderr
 
 
@@ -46,8 +46,9 @@ def test_compose_builds_with_what_the_images_tool_passes():
             assert args["VERSION"] == f"${{VERSION:-{version}}}", service
 
 
-def test_without_secrets_compose_says_how_to_make_them(tmp_path):
-    done = run("docker-compose", "--project-directory", copy_to(tmp_path), "-f", tmp_path / COMPOSE, "config", "-q", env={"SECRETS_GID": ""})
+@pytest.mark.parametrize("gid", ["", "1"], ids=["none", "of a version without certificates"])
+def test_without_secrets_compose_says_how_to_make_them(tmp_path, gid):
+    done = run("docker-compose", "--project-directory", copy_to(tmp_path), "-f", tmp_path / COMPOSE, "config", "-q", env={"SECRETS_GID": gid, "SECRETS_CA": ""})
     assert done.returncode != 0 and "./run --secrets" in done.stderr
 
 
@@ -139,7 +140,8 @@ def test_the_lock_file_names_no_place_to_download_from():
 
 def test_the_shell_scripts_have_no_findings():
     scripts = ["run", "test", "tools/setup", "tools/build", "tools/docs", "tools/images", "tools/manifests", "tests/deploy/engine", "tests/deploy/runc-plain",
-               "tests/deploy/standin/postgres-entrypoint", "config/prod/postgres-init.sh"]
+               "tests/deploy/standin/postgres-entrypoint", "config/prod/postgres-init.sh",
+               "config/prod/postgres-start.sh"]
     done = run("shellcheck", *scripts)
     assert done.returncode == 0, done.stdout
 
@@ -147,8 +149,15 @@ def test_the_shell_scripts_have_no_findings():
 # ---- secrets
 
 
-def make_secrets(folder):
-    done = run(sys.executable, "tools/make_secrets.py", env={"SECRETS_DIR": str(folder / "secrets"), "SECRETS_ENV": str(folder / ".env")})
+MAKE_SECRETS = (sys.executable, "tools/make_secrets.py")
+
+
+def places(folder):
+    return {"SECRETS_DIR": str(folder / "secrets"), "SECRETS_ENV": str(folder / ".env")}
+
+
+def make_secrets(folder, *before):
+    done = run(*before, *MAKE_SECRETS, env=places(folder))
     assert done.returncode == 0, done.stderr
     return {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
 
@@ -156,7 +165,8 @@ def make_secrets(folder):
 def test_secrets_are_made_once_and_closed_to_others(tmp_path):
     first = make_secrets(tmp_path)
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
-    assert all(path.stat().st_mode & 0o777 == 0o640 for path in (tmp_path / "secrets").iterdir())
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").iterdir()}
+    assert modes.pop("authority.key") == 0o600 and set(modes.values()) == {0o640}
     assert make_secrets(tmp_path) == first
     passwords = [text for name, text in first.items() if name.endswith(("_password", "_key"))]
     assert len(set(passwords)) == len(passwords) and all(len(text) > 40 for text in passwords)
@@ -176,8 +186,59 @@ def test_a_key_is_not_in_the_file_that_the_gateway_reads(tmp_path):
 
 
 def test_compose_mounts_just_the_secrets_that_are_made(tmp_path):
-    named = set(re.findall(r"\{file: \./secrets/(\w+)\}", (ROOT / COMPOSE).read_text()))
-    assert named <= set(make_secrets(tmp_path))
+    named = set(re.findall(r"\{file: \./secrets/([\w.]+)\}", (ROOT / COMPOSE).read_text()))
+    assert named <= set(make_secrets(tmp_path)) and "authority.key" not in named
+
+
+# ---- certificates
+
+
+def changed(folder, *faketime):
+    """The names of the files that another run changes."""
+    before = {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
+    after = make_secrets(folder, *faketime)
+    return {name for name in after if before.get(name) != after[name]}
+
+
+def accepts(folder, server, name):
+    secrets = folder / "secrets"
+    done = run("openssl", "verify", "-CAfile", secrets / "authority.pem", "-purpose", "sslserver", "-verify_hostname", name, secrets / f"{server}.pem")
+    return done.returncode == 0
+
+
+OF_SERVERS = {"nats.pem", "nats.key", "postgres.pem", "postgres.key"}
+
+
+def test_each_store_has_a_certificate_for_its_own_name(tmp_path):
+    make_secrets(tmp_path)
+    for server in ("nats", "postgres"):
+        assert {name for name in ("nats", "postgres", "localhost") if accepts(tmp_path, server, name)} == {server}
+
+
+def test_certificates_are_made_anew_before_they_end(tmp_path):
+    make_secrets(tmp_path)
+    assert changed(tmp_path, "faketime", "+790 days") == set()
+    assert changed(tmp_path, "faketime", "+800 days") == OF_SERVERS
+    assert changed(tmp_path, "faketime", "+3630 days") == OF_SERVERS | {"authority.pem", "authority.key"}
+
+
+def test_certificates_follow_their_authority_and_their_key(tmp_path):
+    make_secrets(tmp_path)
+    (tmp_path / "secrets/nats.key").unlink()
+    assert changed(tmp_path) == {"nats.pem", "nats.key"}
+    for path in (tmp_path / "secrets").glob("authority.*"):
+        path.unlink()
+    assert changed(tmp_path) == OF_SERVERS | {"authority.pem", "authority.key"}
+    assert accepts(tmp_path, "postgres", "postgres")
+
+
+def test_an_authority_whose_key_is_kept_elsewhere_is_left_alone(tmp_path):
+    make_secrets(tmp_path)
+    (tmp_path / "secrets/authority.key").unlink()
+    assert changed(tmp_path) == set()
+    (tmp_path / "secrets/nats.pem").unlink()
+    done = run(*MAKE_SECRETS, env=places(tmp_path))
+    assert done.returncode == 1 and "nats.pem" in done.stderr and "authority.key is not here" in done.stderr
 
 
 # ---- binaries
