@@ -41,6 +41,7 @@ from processes import STOP_SECONDS, Process, StackError, free_port, port_is_free
 
 PG_BIN = Path("/usr/lib/postgresql/15/bin")
 START_SECONDS = 30
+LOAD_SECONDS = 600  # Redis may have gigabytes to read
 HEALTH_SECONDS = 15
 # Private servers stay away from the standard ports, so that they never meet the machine's own.
 PREFERRED_PORTS = {"nats": 24222, "nats_monitor": 28222, "postgres": 25432, "redis": 26379,
@@ -189,7 +190,7 @@ class Stack:
         config = self.extra_env.get("NATS_CONFIG", ROOT / "config" / "nats.conf")
         server = os.environ.get("NATS_SERVER") or ROOT / ".run" / "bin" / "nats-server"
         self.process("nats").start([server, "-c", config], env=env)
-        self._wait_serving("nats", lambda: self._dial("nats").close() is None)
+        self._wait_serving("nats", self._nats_listens)
 
     def start_redis(self):
         data = self.dir / "redis"
@@ -197,7 +198,11 @@ class Stack:
         self.process("redis").start(
             ["redis-server", ROOT / "config" / "redis.conf", "--bind", "127.0.0.1", "--port", self.port("redis"),
              "--dir", data, "--requirepass", self.settings["passwords"]["redis"], "--daemonize", "no"])
-        self._wait_serving("redis", self._redis_answers)
+        self._wait_serving("redis", self._redis_answers, LOAD_SECONDS)
+
+    def _nats_listens(self):
+        with self._dial("nats"):
+            return True
 
     def _redis_answers(self):
         """One that still reads its file takes connections, and refuses all that is asked of it."""
@@ -274,8 +279,8 @@ class Stack:
         if done.returncode != 0 or "ERROR:" in done.stderr:
             raise StackError(f"{what} failed:\n{done.stderr[-2000:]}")
 
-    def _wait_serving(self, name, answers):
-        deadline = time.monotonic() + START_SECONDS
+    def _wait_serving(self, name, answers, seconds=START_SECONDS):
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.process(name).pid is not None:
             with contextlib.suppress(OSError):
                 if answers():

@@ -10,9 +10,9 @@
  * Errors:  none: breaker_allow answers yes or no.
  * Threads: one owner thread; no locks inside.
  *
- *   CLOSED --half failed, most slow, no connection--> OPEN --cooldown, reconnected--> HALF_OPEN
- *      ^-------------------------- 3 successes in a row -------------------------------/  |
- *                              OPEN <-- one failure, or a permit that nobody answered ----/
+ *   CLOSED --failed, slow, unreachable, misconfigured--> OPEN --cooldown, reconnected--> HALF_OPEN
+ *      ^---------------------------- 3 successes in a row --------------------------------/  |
+ *                                OPEN <-- one failure, or a permit that nobody answered -----/
  *
  * A permit carries its generation, which every change of state ends: an answer of an earlier one
  * counts for nothing.

@@ -91,8 +91,9 @@ void pg_rollback(struct pg *pg); /* best effort; drops the connection when even 
 
 void pg_set_query_ms(struct pg *pg, int query_ms);
 const char *pg_sqlstate(const struct pg *pg); /* of the last failure; "" when it was no SQL error */
-/* What the last call, a failure to connect, says of the server: for a caller's own breaker. */
+/* What the last call says of the server, for a breaker of the caller's own. */
 enum breaker_result pg_judge(const struct pg *pg, bool is_done, const struct error *err);
+/* Likewise of a pg_connect that failed. */
 enum breaker_result pg_judge_connect(const struct pg *pg, const struct error *err);
 PGconn *pg_raw(struct pg *pg); /* borrowed; for LISTEN */
 void pg_result_clear(PGresult **result);

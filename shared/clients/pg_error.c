@@ -102,7 +102,8 @@ bool pg_error_of_connection(struct pg *pg, enum error_kind without_state, struct
 
 enum breaker_result pg_judge(const struct pg *pg, bool is_done, const struct error *err)
 {
-    if (!is_done && err->kind == ERROR_INTERNAL && pg_sqlstate(pg)[0] != '\0')
+    if (!is_done && err->kind == ERROR_INTERNAL &&
+        pg_error_kind(pg_sqlstate(pg), false) == ERROR_INTERNAL)
         return BREAKER_CONFIGURATION;
     return guard_judge(is_done ? ERROR_NONE : err->kind);
 }

@@ -14,10 +14,12 @@ from pathlib import Path
 from books import Books, shortened
 from keepalive import Connection
 from load import ADS, Load
+from processes import free_port
 from product import SERVERS, SERVICES, Product, Stack, wait_until
 from proxy import ProxyLoop
 
 USES = {"gateway": ("nats", "postgres", "redis"), "ingest": ("nats", "postgres"), "analytics": ("nats", "postgres", "redis")}
+SECOND, PORT_OF = "-2", {"gateway": "HTTP_PORT", "ingest": "INGEST_PORT", "analytics": "ANALYTICS_PORT"}
 SETTLE_SECONDS = 60  # of promise 2: every 202 id is in its place so long after the last fault
 COOLDOWN_SECONDS = 10  # a breaker's, 8 at most
 TOLD_SECONDS = 15  # a gateway tells what became of its batches every 10 s
@@ -36,6 +38,7 @@ class Rig:
         self.link = {}
         self.move_links()
         self.loads = []
+        self.seconds = {}  # of services that run twice: the port of the other process
         self.mounts = []
         self.measured = {}
 
@@ -47,6 +50,7 @@ class Rig:
 
     def close(self):
         try:
+            self.end_seconds()
             for name in ("gateway", "ingest", "analytics"):  # before any server, however many there are
                 assert self.stack.process(name).stop(), f"{name} did not stop in time"
             assert self.stack.stop(), "a server did not stop in time"
@@ -68,8 +72,8 @@ class Rig:
 
     # ---- load and faults
 
-    def load(self, **options):
-        self.loads.append(Load(self.stack.port("gateway"), self.dir / f"book-{len(self.loads)}", **options))
+    def load(self, port=None, **options):
+        self.loads.append(Load(port or self.stack.port("gateway"), self.dir / f"book-{len(self.loads)}", **options))
         return self.loads[-1]
 
     def move_links(self):
@@ -97,8 +101,11 @@ class Rig:
         self._send(self._family(name), signal.SIGCONT)
 
     def _family(self, name):
-        pid = self.stack.process(name).pid
-        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        """None of one that has gone."""
+        with contextlib.suppress(FileNotFoundError):
+            pid = self.stack.process(name).pid
+            return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        return []
 
     def _send(self, pids, number):
         for pid in pids:
@@ -109,9 +116,23 @@ class Rig:
         """Starts what is down, and waits until it serves."""
         if name in SERVERS:
             getattr(self.stack, f"start_{name}")()
+        elif name.endswith(SECOND):
+            self.stack.wait_ready(name, self.start_second(name.removesuffix(SECOND)))
         else:
             self.stack.start_service(name, **env)
             self.stack.wait_ready(name)
+
+    def start_second(self, service):
+        """Another process of a service, by the name SERVICE-2 for all that is done to it; returns its port."""
+        port = self.seconds.setdefault(service, free_port())
+        self.stack.start_service(service, instance=service + SECOND, **{PORT_OF[service]: str(port)})
+        return port
+
+    def end_seconds(self):
+        for service in self.seconds:
+            assert self.stack.process(service + SECOND).stop(), f"{service}{SECOND} did not stop in time"
+            del self.stack.processes[service + SECOND]
+        self.seconds.clear()
 
     def heal(self):
         """Whatever a row has left behind: everything runs and every connection passes."""

@@ -10,11 +10,10 @@ import time
 
 import pytest
 from cluster import LEASES, NAMES, Cluster
-from load import ADS, Load
+from load import ADS
 from postgres_pair import PostgresPair
-from product import wait_until
+from product import SERVICES, wait_until
 from redis_cluster import RedisCluster, RedisPair
-from processes import free_port
 
 SMALL = {"STREAM_REPLICAS": "3"}
 ELECTION_SECONDS = 25
@@ -279,14 +278,9 @@ def test_row_32_the_primary_of_postgres_is_lost_and_its_standby_promoted(start_r
 def test_row_33_one_of_two_of_each_service_is_killed(start_rig):
     """Two processes of each kind share four partitions; whoever is left takes all, and gives back what another comes for."""
     rig = start_rig(PARTITIONS="4")
-    ports = {"ingest-2": {"INGEST_PORT": str(free_port())}, "analytics-2": {"ANALYTICS_PORT": str(free_port())},
-             "gateway-2": {"HTTP_PORT": str(free_port())}}
-    for name, env in ports.items():
-        rig.stack.start_service(name.removesuffix("-2"), instance=name, **env)
-    second = int(ports["gateway-2"]["HTTP_PORT"])
-    rig.stack.wait_ready("gateway-2", second)
-    with rig.load(per_second=2500) as one, Load(second, rig.dir / "book-second", per_second=2500) as other:
-        rig.loads.append(other)
+    for service in SERVICES:
+        rig.restart(f"{service}-2")
+    with rig.load(per_second=2500) as one, rig.load(rig.seconds["gateway"], per_second=2500) as other:
         for load in (one, other):
             load.accepts()
         for suffix, service in itertools.product(("", "-2"), ("ingest", "analytics")):
@@ -294,16 +288,12 @@ def test_row_33_one_of_two_of_each_service_is_killed(start_rig):
             one.flow(2)
             ends = rig.books.stream_ends()
             wait_until("the other one has taken over", lambda: rig.has_caught_up_with(ends), 15)
-            rig.stack.start_service(service, instance=service + suffix if suffix else None, **ports.get(service + suffix, {}))
+            rig.restart(service + suffix)
         rig.kill("gateway-2")
         one.flow(2)
-        rig.stack.start_service("gateway", instance="gateway-2", **ports["gateway-2"])
-        rig.stack.wait_ready("gateway-2", second)
+        rig.restart("gateway-2")
         other.accepts()
         rig.recovers(10)
     one.saw_only("202")
     other.saw_only("202", "lost", "never")
     rig.prove(one, other)
-    for name in ports:
-        assert rig.stack.process(name).stop()
-        del rig.stack.processes[name]

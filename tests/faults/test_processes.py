@@ -11,7 +11,6 @@ import pytest
 from keepalive import Closed, Connection
 from load import ADS
 from product import CLICK, SERVERS, SERVICES, uuid7, wait_until
-from processes import free_port
 
 STOP_SECONDS = 25
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
@@ -20,7 +19,7 @@ FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 def test_row_19_two_readers_of_each_kind_on_one_partition(rig):
     """The one that has the partition is frozen until its lease is gone; thawed, it goes on as if it had it still."""
     for service in ("ingest", "analytics"):
-        rig.stack.start_service(service, instance=f"{service}-2", **{f"{service.upper()}_PORT": str(free_port())})
+        rig.start_second(service)
     with rig.load() as load:
         for suffix in ("", "-2", "", "-2"):
             load.accepts()
@@ -33,9 +32,7 @@ def test_row_19_two_readers_of_each_kind_on_one_partition(rig):
         rig.recovers(15)
     load.saw_only("202")
     rig.prove()
-    for service in ("ingest", "analytics"):
-        assert rig.stack.process(f"{service}-2").stop()
-        del rig.stack.processes[f"{service}-2"]
+    rig.end_seconds()
 
 
 @pytest.mark.parametrize("hours", [1, -1])

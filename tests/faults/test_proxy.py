@@ -65,7 +65,7 @@ def test_it_passes_bytes_both_ways_and_counts_them(proxy):
             got += link.recv(1 << 20)
         assert got == big
         assert (proxy.accepted, proxy.open_links) == (1, 1)
-        assert proxy.passed == {UP: len(big), DOWN: len(big)}
+        wait_until("all of it is counted", lambda: proxy.passed == {UP: len(big), DOWN: len(big)}, 5)
     wait_until("the link is closed", lambda: proxy.open_links == 0)
 
 

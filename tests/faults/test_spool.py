@@ -4,8 +4,6 @@ import os
 
 import pytest
 from disk import failing_io, fill
-from load import Load
-from processes import free_port
 from product import wait_until
 
 PAGE = 4096
@@ -38,11 +36,9 @@ def test_row_20_the_gateway_is_killed_with_a_full_spool(rig):
 
 def test_row_20_a_gateway_that_never_comes_back_leaves_its_spool_to_another(start_rig):
     rig = start_rig()
-    port = free_port()
-    rig.stack.start_service("gateway", instance="gateway-2", HTTP_PORT=str(port))
-    rig.stack.wait_ready("gateway-2", port)
-    with rig.load(per_second=2500) as stays, Load(port, rig.dir / "book-dies", per_second=2500) as dies:
-        rig.loads.append(dies)
+    rig.restart("gateway-2")
+    port = rig.seconds["gateway"]
+    with rig.load(per_second=2500) as stays, rig.load(port, per_second=2500) as dies:
         for load in (stays, dies):
             load.accepts()
         rig.kill("nats")
@@ -56,7 +52,6 @@ def test_row_20_a_gateway_that_never_comes_back_leaves_its_spool_to_another(star
     stays.saw_only("202")
     dies.saw_only("202", "lost", "never")
     rig.prove(stays, dies)
-    del rig.stack.processes["gateway-2"]
 
 
 def test_row_20_the_gateway_is_killed_again_and_again(rig):

@@ -11,8 +11,6 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from load import Load
-from processes import free_port
 from product import wait_until
 
 OTHER_BUILD = os.environ.get("ADLEDGER_OTHER_BUILD")
@@ -59,18 +57,14 @@ def test_both_versions_run_beside_each_other(start_rig):
     """As a rollout has them: on four partitions, each reader hands over to the other version's and gets its own again."""
     rig = start_rig(PARTITIONS="4")
     builds = {"": rig.stack.binaries, "-2": Path(OTHER_BUILD).absolute()}
-    ports = {"gateway": {"HTTP_PORT": str(free_port())}, "ingest": {"INGEST_PORT": str(free_port())}, "analytics": {"ANALYTICS_PORT": str(free_port())}}
-    second = int(ports["gateway"]["HTTP_PORT"])
 
     def start(service, suffix):
         rig.stack.binaries = builds[suffix]
-        rig.stack.start_service(service, **({"instance": service + suffix, **ports[service]} if suffix else {}))
+        rig.restart(service + suffix)
 
     for service in ORDER:
         start(service, "-2")
-    rig.stack.wait_ready("gateway-2", second)
-    with rig.load(per_second=2500) as one, Load(second, rig.dir / "book-second", per_second=2500) as another:
-        rig.loads.append(another)
+    with rig.load(per_second=2500) as one, rig.load(rig.seconds["gateway"], per_second=2500) as another:
         for suffix in builds:
             for service in ("ingest", "analytics"):
                 one.accepts()
@@ -83,9 +77,6 @@ def test_both_versions_run_beside_each_other(start_rig):
     for load in (one, another):
         load.saw_only("202")
     rig.prove(one, another)
-    for service in ORDER:
-        assert rig.stack.process(f"{service}-2").stop()
-        del rig.stack.processes[f"{service}-2"]
 
 
 def commit(rig, service):

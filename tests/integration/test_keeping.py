@@ -90,6 +90,7 @@ def test_a_frozen_nats_costs_no_click_a_second(start_product):
     try:
         with Load(product.stack.url(), connections=1) as load:
             wait_until("a batch waits for its ack", lambda: product.metric("batches_inflight") >= 1)
+        assert set(load.statuses) == {202}
         accepted = load.accepted + clicks_until_away(product)
         for _ in range(10):
             answer, event_id, seconds = click(product)

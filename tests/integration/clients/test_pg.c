@@ -153,6 +153,8 @@ TEST(kinds_follow_the_sqlstate)
                          rows[i].kind == ERROR_INTERNAL ? BREAKER_CONFIGURATION : BREAKER_SUCCESS);
         assert_true(pg_is_connected(pg));
     }
+    err->kind = ERROR_INTERNAL; /* what a caller knows to be its own mistake */
+    assert_int_equal(pg_judge(pg, false, err), BREAKER_FAILURE);
 }
 
 TEST(wrong_credentials_and_a_missing_database_are_a_broken_deployment)
