@@ -4,7 +4,7 @@
     NAME.pem, NAME.key              of each of SERVERS, signed for that host name; made anew when they do not fit the
                                     authority or each other, or end within RENEW_DAYS
 
-Without authority.key nothing is made: the authority is kept elsewhere, and what is there must do.
+With authority.pem alone nothing is made: the key is kept elsewhere, and the certificates that are there must do.
 """
 
 import secrets
@@ -16,6 +16,7 @@ from pathlib import Path
 
 SERVERS = ("nats", "postgres")
 AUTHORITY_DAYS, SERVER_DAYS, RENEW_DAYS = 3650, 825, 30
+CANNOT_VERIFY = 2  # openssl's status: the certificate is missing or does not pass
 AUTHORITY = "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
 SERVER = ("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n"
           "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\nsubjectAltName=DNS:{name}\n")
@@ -31,7 +32,7 @@ def certify(folder):
     for name in SERVERS:
         if not _is_good(path, name, "-purpose", "sslserver", "-verify_hostname", name):
             if not _can_sign(path):
-                raise ValueError(f"{path / name}.pem: not signed by authority.pem for {name}, or ends within {RENEW_DAYS} days, "
+                raise ValueError(f"{path / name}.pem: not signed by authority.pem for {name}, or it or the authority ends within {RENEW_DAYS} days, "
                                  "and authority.key is not here to sign another")
             _make(folder, name, name, SERVER.format(name=name), SERVER_DAYS, issuer=path / "authority")
 
@@ -53,8 +54,10 @@ def _is_good(path, name, *checks):
     """A pair that the authority vouches for, and will in RENEW_DAYS."""
     then = int(time.time()) + RENEW_DAYS * 86400
     trust = ["-CAfile", path / "authority.pem", "-no-CApath", "-no-CAstore", "-attime", then]
-    return ((name == "authority" or _is_pair(path / name)) and
-            _openssl("verify", *trust, *checks, path / f"{name}.pem", check=False).returncode == 0)
+    done = _openssl("verify", *trust, *checks, path / f"{name}.pem", check=False)
+    if done.returncode not in (0, CANNOT_VERIFY):
+        raise ValueError(f"openssl verify: {done.stderr.strip()}")
+    return done.returncode == 0 and (name == "authority" or _is_pair(path / name))
 
 
 def _is_pair(stem):

@@ -100,6 +100,8 @@ def main():
     remember(Path(os.environ.get("SECRETS_ENV") or ROOT / ".env"), gid)
     print(f"{folder.path}: " + (f"wrote {', '.join(folder.made)}" if folder.made else "nothing had to change"))
     print("certificates end: " + ", ".join(f"{name} {end_of(folder.path / f'{name}.pem')}" for name in ("authority", *SERVERS)))
+    if any(name.endswith(".pem") for name in folder.made):
+        print("what runs has the former certificates still: docs/operations.md, Certificates, says what to make anew")
     return 0
 
 

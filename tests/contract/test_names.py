@@ -39,10 +39,10 @@ def test_the_configuration_page_is_what_the_services_say():
 
 def test_every_route_is_on_the_page():
     page = (ROOT / "docs/api.md").read_text()
-    rows = [row for file in ("services/gateway/routes.c", "shared/http/ops.h") for row in re.findall(r'\{"([A-Z]+)", "(/[^"]*)"', (ROOT / file).read_text())]
-    assert rows
-    for method, path in rows:
-        assert re.search(rf"(?<!/v1){re.escape(path)}(?![\w/{{])", page), f"docs/api.md does not have {method} {path}"
+    paths = [path for file in ("services/gateway/routes.c", "shared/http/ops.h") for path in re.findall(r'\{"[A-Z]+", "(/[^"]*)"', (ROOT / file).read_text())]
+    assert paths
+    for path in paths:
+        assert re.search(rf"(?<!/v1){re.escape(path)}(?![\w/{{])", page), f"docs/api.md does not have {path}"
 
 
 def test_the_example_environment_names_only_options():

@@ -83,6 +83,19 @@ def test_what_is_published_is_on_the_loopback_alone():
             assert re.match(r"(\$\{GATEWAY_PORTS:-)?127\.0\.0\.1:", str(port)), f"{name} is published to everybody: {port}"
 
 
+def test_nats_and_postgres_are_spoken_to_by_verified_tls():
+    services = dict(compose_services())
+    for name in (*SERVICES, "migrate"):
+        assert services[name]["environment"]["PGSSLMODE"] == "verify-full", f"{name} does not verify PostgreSQL"
+        assert "SECRETS_CA" in services[name]["environment"]["PGSSLROOTCERT"] and "SECRETS_CA" in services[name]["environment"]["NATS_CA_FILE"], name
+    assert "sslmode=verify-full&sslrootcert=/run/secrets/ca.pem" in services["postgres-exporter"]["environment"]["DATA_SOURCE_URI"], "postgres-exporter"
+    sources = yaml.safe_load((ROOT / "grafana/provisioning/datasources/adledger.yaml").read_text())["datasources"]
+    (postgres,) = [source["jsonData"] for source in sources if "postgres" in source["type"]]
+    assert (postgres["sslmode"], postgres["sslRootCertFile"]) == ("verify-full", "/run/secrets/ca.pem")
+    for name in (*SERVICES, "migrate", "postgres-exporter", "grafana"):
+        assert "ca.pem" in services[name]["secrets"], f"{name} has nobody to trust"
+
+
 def test_no_password_is_written_down():
     """One comes from a file that is mounted, or compose says that there is none."""
     given = [(name, key, str(value)) for name, about in compose_services() for key, value in about.get("environment", {}).items()]
