@@ -14,6 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+from connections import GRAFANA, needed  # noqa: E402
 from manifests import OVERLAYS, SERVICES, Cluster, containers, matches, name_of, pod, pod_labels, render  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not ((ROOT / ".run" / "bin" / "kubectl").exists() or shutil.which("kubectl")), reason="kubectl >= 1.27 is not here: tools/setup test tells")
@@ -204,6 +205,20 @@ def test_production_scales_by_metrics_that_there_are():
     (rule,) = re.findall(r"metricsQuery: '(.*)'", (ROOT / "docs/operations.md").read_text())
     told = {f"adledger_{name}" for name in re.findall(r"\((\w+),", (ROOT / "services/ingest/metrics.def").read_text())}
     assert metric in rule and set(re.findall(r"adledger_\w+", rule)) <= told
+
+
+def test_postgres_has_connections_for_all_that_production_scales_to():
+    """The trial's PostgreSQL and compose's have the file; production's is told of it in docs/operations.md."""
+    cluster = Cluster(ROOT / "k8s/overlays/prod")
+    gateways, ingests = (cluster.find("HorizontalPodAutoscaler", name)["spec"]["maxReplicas"] for name in ("gateway", "ingest"))
+    ingest, analytics = (cluster.find("Deployment", name)["spec"] for name in ("ingest", "analytics"))
+    ingests += ingest["strategy"]["rollingUpdate"]["maxSurge"]
+    readers = analytics["replicas"] + analytics["strategy"]["rollingUpdate"]["maxSurge"]
+    most = needed(gateways, ingests, readers, int(cluster.environment(pod(cluster.find("Deployment", "ingest"))["containers"][0])["PARTITIONS"]))
+    allowed = int(re.search(r"^max_connections = (\d+)", (ROOT / "config/postgresql.conf").read_text(), re.M)[1])
+    assert f" is {most};" in (ROOT / "config/postgresql.conf").read_text() and f"**{most}**" in (ROOT / "docs/operations.md").read_text()
+    assert most + 20 < allowed
+    assert f"maxOpenConns: {GRAFANA}\n" in (ROOT / "grafana/provisioning/datasources/adledger.yaml").read_text()
 
 
 # ---- what a pod finds

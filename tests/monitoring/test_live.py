@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from connections import ANALYTICS_EACH, GATEWAY, INGEST, INGEST_EACH
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOARDS = [json.loads(path.read_text()) for path in sorted((ROOT / "grafana/dashboards").glob("*.json"))]
@@ -123,6 +124,14 @@ def test_a_panel_has_rows(reader, board, panel):
 def test_the_dashboards_login_may_not(reader, forbidden):
     with reader.cursor() as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
         cursor.execute(forbidden)
+
+
+def test_no_process_has_more_connections_than_are_reckoned_for_it(watched):
+    """After an outage and questions of every kind, with one partition: docs/operations.md, Sizing."""
+    reckoned = {**GATEWAY, **INGEST, **INGEST_EACH, **ANALYTICS_EACH}
+    there = dict(watched[0].sql("SELECT application_name, count(*) FROM pg_stat_activity WHERE starts_with(application_name, 'adledger') GROUP BY 1"))
+    assert set(there) <= set(reckoned), there
+    assert all(count <= reckoned[name] for name, count in there.items()), there
 
 
 # ---- /metrics
