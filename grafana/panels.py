@@ -1,19 +1,22 @@
 """What the dashboards show. tools/dashboards makes grafana/dashboards/*.json of it.
 
 A row is (title, lines), a line is panels side by side. graph, stat, gauge and table take a title, what it means, a unit
-and (query, legend) pairs; steps are the values from which it is yellow or red.
+and (query, legend) pairs; steps are the values from which it is yellow or red, base what it is below them: green, or what is
+wrong with too little. Steps are those of the alerts where there is one.
 """
 
 COLLECT = 'route=~"(/api/v1)?/ads/(click|impression)|/api/v1/events|/api/v1/ads/[{]id[}]/.+"'
 GATEWAY = 'job="gateway", instance=~"$instance"'
+JOBS = 'job=~"gateway|ingest|analytics"'
 RATE = "[$__rate_interval]"
 BUSINESS = "quarter_at >= date_trunc('hour', $__timeFrom()::timestamptz) AND quarter_at < $__timeTo()::timestamptz"
+SOME = {"base": "yellow", "steps": ((1, "green"),)}  # of what there is none when nothing comes in
 # Names of adledger.v1.EventType.
 TYPE = "(ARRAY['click', 'impression', 'start', 'first_quartile', 'midpoint', 'third_quartile', 'complete', 'skip'])[type]"
 
 
-def _panel(kind, title, help_, unit, *targets, steps=(), stack=False, source="prometheus", low=None, high=None):
-    return {"kind": kind, "title": title, "help": help_, "unit": unit, "targets": targets, "steps": steps, "stack": stack, "source": source, "min": low, "max": high}
+def _panel(kind, title, help_, unit, *targets, steps=(), base="green", stack=False, source="prometheus", low=None, high=None):
+    return {"kind": kind, "title": title, "help": help_, "unit": unit, "targets": targets, "steps": steps, "base": base, "stack": stack, "source": source, "min": low, "max": high}
 
 
 def graph(*args, **more):
@@ -47,11 +50,11 @@ OVERVIEW = {
     "variables": [("instance", 'label_values(adledger_service_ready{job="gateway"}, instance)', "gateway")],
     "rows": [
         ("Golden signals", [
-            [stat("Ready", "Instances that may get traffic.", "short", ("sum by (job) (adledger_service_ready)", "{{job}}"), steps=()),
-             stat("Accepted", "Events answered 202 a second.", "ops", ("sum(adledger:events_accepted:rate1m)", "events/s")),
+            [stat("Ready", "Instances that may get traffic; 0 as well when none answers.", "short", (f"sum by (job) (adledger_service_ready) or sum by (job) (up{{{JOBS}}})", "{{job}}"), base="red", steps=((1, "green"),)),
+             stat("Accepted", "Events answered 202 a second.", "ops", ("sum(adledger:events_accepted:rate1m)", "events/s"), base="yellow", steps=((0.001, "green"),)),
              stat("5xx of collect requests", "Share of the last 5 minutes; the promise allows 0.1 %.", "percentunit", ("adledger:collect_errors:ratio_rate5m", "5xx"), steps=((0.001, "yellow"), (0.01, "red"))),
              stat("Slow collect requests", "Share over 250 ms in the last 5 minutes; the promise allows 1 %.", "percentunit", ("adledger:collect_slow:ratio_rate5m", "slow"), steps=((0.01, "yellow"), (0.1, "red"))),
-             stat("Ledger", "1: the last audit balanced.", "short", ("min(adledger_ledger_balanced)", "balanced"), steps=()),
+             stat("Ledger", "1: the last audit balanced.", "short", ("min(adledger_ledger_balanced)", "balanced"), base="red", steps=((1, "green"),)),
              stat("Age of the numbers", "How old what is stored and counted is.", "s", ("max by (job) (adledger:reader_age_seconds)", "{{job}}"), steps=((5, "yellow"), (60, "red")))],
             [graph("Requests by route", "Answers a second by route template.", "reqps", (f"sum by (route) (rate(adledger_http_requests_total{{{GATEWAY}}}{RATE}))", "{{route}}")),
              graph("Answers by class", "Classes of status; aborted: the client left before its answer.", "reqps", (f"sum by (code) (rate(adledger_http_requests_total{{{GATEWAY}}}{RATE}))", "{{code}}"), stack=True),
@@ -60,11 +63,11 @@ OVERVIEW = {
         ("The pipeline, left to right", [
             [graph("Events in", "Accepted by type, a second.", "ops", ("adledger:events_accepted:rate1m", "{{type}}"), stack=True),
              graph("On the stream", "Messages that wait to be read, or to be trimmed once they are older than the dedup window.", "short", ("max by (partition) (adledger_stream_messages)", "ADS_{{partition}}")),
-             graph("Reader lag", "Messages behind the stream's end.", "short", ("adledger:reader_lag_messages", "{{job}} {{partition}}"), steps=((10000, "yellow"),)),
+             graph("Reader lag", "Messages behind the stream's end.", "short", ("adledger:reader_lag_messages", "{{job}} {{partition}}"), steps=((10000, "yellow"), (100000, "red"))),
              graph("Stored and counted", "Events into PostgreSQL and into Redis, a second.", "ops", (f"sum(rate(adledger_ingest_events_stored_total{RATE}))", "stored"), (f"sum(rate(adledger_analytics_events_counted_total{RATE}))", "counted"))],
             [graph("Freshness", "From a gateway's receipt to the row and to the counter, oldest of each transaction or call.", "s",
                    *labelled(quantiles("adledger_reader_freshness_seconds", "", 'job="ingest"'), "row"), *labelled(quantiles("adledger_reader_freshness_seconds", "", 'job="analytics"'), "counter"), steps=((5, "yellow"),)),
-             graph("Age", "Time since when all that was published is stored or counted.", "s", ("adledger:reader_age_seconds", "{{job}} {{partition}}"), steps=((60, "red"),)),
+             graph("Age", "Time since when all that was published is stored or counted.", "s", ("adledger:reader_age_seconds", "{{job}} {{partition}}"), steps=((5, "yellow"), (60, "red"))),
              graph("Stream fill", "Share of STREAM_MAX_BYTES; a full stream refuses.", "percentunit", ("adledger:stream_fill:ratio", "ADS_{{partition}}"), steps=((0.7, "yellow"), (0.95, "red")), high=1)],
         ]),
     ],
@@ -79,7 +82,7 @@ RELIABILITY = {
                    ("adledger:collect_errors:ratio_rate5m", "5m"), ("adledger:collect_errors:ratio_rate1h", "1h"), ("adledger:collect_errors:ratio_rate6h", "6h"), steps=((0.001, "yellow"), (0.0144, "red"))),
              graph("Batches by line of keeping", "Where what was answered 202 was kept.", "ops", (f"sum(rate(adledger_batches_stored_total{{{GATEWAY}}}{RATE}))", "stream"), (f"sum by (line) (rate(adledger_batches_kept_total{{{GATEWAY}}}{RATE}))", "{{line}}"), stack=True),
              graph("Batches handed on", "Batches that the stream did not take, by why.", "ops", (f"sum by (reason) (rate(adledger_batches_handed_on_total{{{GATEWAY}}}{RATE}))", "{{reason}}"))],
-            [graph("Answered 503", "Batches that no line took in time.", "ops", (f"sum(rate(adledger_batches_abandoned_total{{{GATEWAY}}}{RATE}))", "abandoned"), (f"sum(rate(adledger_batches_expired_total{{{GATEWAY}}}{RATE}))", "expired")),
+            [graph("Answered 503", "Batches that no line took in time.", "ops", (f"sum(rate(adledger_batches_abandoned_total{{{GATEWAY}}}{RATE}))", "abandoned"), (f"sum(rate(adledger_batches_expired_total{{{GATEWAY}}}{RATE}))", "expired"), steps=((0.001, "red"),)),
              graph("Refused by their fault", "Events that are wrong, by code; the client's to mend.", "ops", (f"sum by (code) (rate(adledger_events_rejected_total{{{GATEWAY}}}{RATE}))", "{{code}}")),
              graph("Not admitted", "Requests without a right, or over their rate.", "ops", (f"sum by (code) (rate(adledger_requests_refused_total{{{GATEWAY}}}{RATE}))", "{{code}}"), (f"sum by (kind) (rate(adledger_rate_limited_total{{{GATEWAY}}}{RATE}))", "429 {{kind}}"))],
         ]),
@@ -90,22 +93,22 @@ RELIABILITY = {
         ]),
         ("Spool and inbox", [
             [graph("Spool", "Events that wait in spools.", "short", (f"adledger_spool_events{{{GATEWAY}}}", "{{instance}}"), steps=((1, "yellow"),)),
-             graph("Spool fill", "Share of SPOOL_MAX_BYTES.", "percentunit", (f"adledger:spool_fill:ratio{{{GATEWAY}}}", "{{instance}}"), steps=((0.8, "red"),), high=1),
-             graph("Oldest in spool and inbox", "Age of what has waited longest.", "s", (f"max(adledger_spool_oldest_age_seconds{{{GATEWAY}}})", "spool"), ("max(adledger_inbox_oldest_age_seconds)", "inbox"), steps=((900, "red"),)),
+             graph("Spool fill", "Share of SPOOL_MAX_BYTES.", "percentunit", (f"adledger:spool_fill:ratio{{{GATEWAY}}}", "{{instance}}"), steps=((0.5, "yellow"), (0.8, "red")), high=1),
+             graph("Oldest in spool and inbox", "Age of what has waited longest.", "s", (f"max(adledger_spool_oldest_age_seconds{{{GATEWAY}}})", "spool"), ("max(adledger_inbox_oldest_age_seconds)", "inbox"), steps=((60, "yellow"), (900, "red"))),
              graph("Inbox", "Events in PostgreSQL's inbox, of all gateways.", "short", ("max(adledger_inbox_events)", "events"), steps=((1, "red"),))],
             [graph("Replayed", "Batches published from spools and inbox, a second.", "ops", (f"sum(rate(adledger_spool_replayed_batches_total{{{GATEWAY}}}{RATE}))", "spool"), (f"sum(rate(adledger_inbox_replayed_batches_total{{{GATEWAY}}}{RATE}))", "inbox")),
              graph("Spool writes", "Batches handed to the spool, by what became of them.", "ops", (f"sum by (result) (rate(adledger_spool_writes_total{{{GATEWAY}}}{RATE}))", "{{result}}")),
              graph("Spool write time", "One transaction with its sync.", "s", *quantiles("adledger_spool_write_seconds", "", GATEWAY)),
-             graph("Spool disk", "Free share of the file system under SPOOL_DIR.", "percentunit", (f"adledger_spool_disk_free_bytes{{{GATEWAY}}} / adledger_spool_disk_bytes{{{GATEWAY}}}", "{{instance}}"), high=1)],
+             graph("Spool disk", "Free share of the file system under SPOOL_DIR.", "percentunit", (f"adledger_spool_disk_free_bytes{{{GATEWAY}}} / adledger_spool_disk_bytes{{{GATEWAY}}}", "{{instance}}"), base="red", steps=((0.1, "yellow"), (0.2, "green")), high=1)],
         ]),
         ("The ledger", [
             [stat("Lost", "Batches that the last audit misses and nothing explains.", "short", ("max(adledger_ledger_lost_batches)", "lost"), steps=((1, "red"),)),
-             stat("Pending", "Batches on their way.", "short", ("max(adledger_ledger_pending_batches)", "pending")),
+             stat("Pending", "Batches on their way.", "short", ("max(adledger_ledger_pending_batches)", "pending"), steps=((1, "yellow"), (10000, "red"))),
              stat("Unproven", "Batches of gateways that died before they could tell.", "short", ("max(adledger_ledger_unproven_batches)", "unproven"), steps=((1, "yellow"),)),
-             stat("Last audit", "How long ago it was.", "s", ("time() - max(adledger_ledger_audited_at_seconds)", "ago"), steps=((900, "yellow"),)),
+             stat("Last audit", "How long ago it was.", "s", ("time() - max(adledger_ledger_audited_at_seconds)", "ago"), steps=((300, "yellow"), (900, "red"))),
              stat("Dead letters, 1 h", "Events set aside in the last hour.", "short", ("sum(increase(adledger_dead_letters_total[1h]))", "dead"), steps=((1, "yellow"),)),
              stat("Gaps, 1 h", "Messages that were gone from the stream unread.", "short", ("sum(increase(adledger_reader_gap_messages_total[1h]))", "gone"), steps=((1, "red"),))],
-            [graph("Dead letters by reason", "Events set aside, a second.", "ops", (f"sum by (code) (rate(adledger_dead_letters_total{RATE}))", "{{code}}")),
+            [graph("Dead letters by reason", "Events set aside, a second.", "ops", (f"sum by (code) (rate(adledger_dead_letters_total{RATE}))", "{{code}}"), steps=((0.001, "yellow"),)),
              graph("Duplicates", "Events and batches that were there already.", "ops", (f"sum(rate(adledger_ingest_duplicates_total{RATE}))", "events"), (f"sum(rate(adledger_ingest_batches_repeated_total{RATE}))", "batches")),
              graph("Repairs", "Quarter hours whose counts in Redis were set to the rollups'.", "ops", (f"sum(rate(adledger_analytics_repairs_total{RATE}))", "repairs"), (f"sum(rate(adledger_analytics_rebuilds_total{RATE}))", "rebuilds")),
              graph("Clock skew", "Newest time of receipt minus the reader's clock; above 0 a gateway's clock is ahead.", "s", ("max by (job, partition) (adledger_reader_clock_skew_seconds)", "{{job}} {{partition}}"), steps=((5, "yellow"),), low=None)],
@@ -118,14 +121,15 @@ BUSINESS_BOARD = {
     "variables": [],
     "rows": [
         ("In this time range", [
-            [sql("stat", "Clicks", "Valid clicks, by quarter hours.", "short", f"SELECT coalesce(sum(count), 0) AS clicks FROM ad_quarter WHERE type = 1 AND reason = 0 AND {BUSINESS}"),
-             sql("stat", "Impressions", "Valid impressions.", "short", f"SELECT coalesce(sum(count), 0) AS impressions FROM ad_quarter WHERE type = 2 AND reason = 0 AND {BUSINESS}"),
-             sql("stat", "CTR", "Clicks a impression.", "percentunit", f"SELECT sum(count) FILTER (WHERE type = 1)::float8 / nullif(sum(count) FILTER (WHERE type = 2), 0) AS ctr FROM ad_quarter WHERE reason = 0 AND {BUSINESS}"),
-             sql("stat", "Invalid clicks", "Clicks kept as invalid traffic.", "short", f"SELECT coalesce(sum(count), 0) AS invalid FROM ad_quarter WHERE type = 1 AND reason <> 0 AND {BUSINESS}"),
+            [sql("stat", "Clicks", "Valid clicks, by quarter hours.", "short", f"SELECT coalesce(sum(count), 0) AS clicks FROM ad_quarter WHERE type = 1 AND reason = 0 AND {BUSINESS}", **SOME),
+             sql("stat", "Impressions", "Valid impressions.", "short", f"SELECT coalesce(sum(count), 0) AS impressions FROM ad_quarter WHERE type = 2 AND reason = 0 AND {BUSINESS}", **SOME),
+             sql("stat", "CTR", "Clicks a impression.", "percentunit", f"SELECT sum(count) FILTER (WHERE type = 1)::float8 / nullif(sum(count) FILTER (WHERE type = 2), 0) AS ctr FROM ad_quarter WHERE reason = 0 AND {BUSINESS}", steps=((1, "yellow"),)),
+             sql("stat", "Invalid clicks", "Share of the clicks that are kept as invalid traffic.", "percentunit",
+                 f"SELECT coalesce(sum(count) FILTER (WHERE reason <> 0)::float8 / nullif(sum(count), 0), 0) AS invalid FROM ad_quarter WHERE type = 1 AND {BUSINESS}", steps=((0.1, "yellow"), (0.3, "red"))),
              sql("stat", "Unique visitors, last hour", "Distinct visitors who clicked; exact.", "short",
                  "SELECT count(DISTINCT visitor) AS visitors FROM events WHERE type = 1 AND reason = 0 AND received_at >= now() - interval '1 hour'"
-                 " AND event_id >= (lpad(to_hex((extract(epoch FROM now() - interval '2 hours') * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid"),
-             sql("stat", "Ads served", "Ads that are not archived.", "short", "SELECT count(*) AS ads FROM ads WHERE archived_at IS NULL")],
+                 " AND event_id >= (lpad(to_hex((extract(epoch FROM now() - interval '2 hours') * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid", **SOME),
+             sql("stat", "Ads served", "Ads that are not archived; without one every event is refused.", "short", "SELECT count(*) AS ads FROM ads WHERE archived_at IS NULL", base="red", steps=((1, "green"),))],
         ]),
         ("Over time", [
             [sql("timeseries", "Events by type", "Valid events a quarter hour.", "short",
@@ -151,21 +155,20 @@ def process(title, help_, unit, expr, **more):
     return graph(title, help_, unit, (expr, "{{job}} {{instance}}"), **more)
 
 
-JOBS = 'job=~"gateway|ingest|analytics"'
 SERVICES = {
     "uid": "adledger-services", "title": "adledger / Services", "help": "Queues, pools, queries and the processes themselves.",
     "variables": [("instance", 'label_values(adledger_service_ready{job="gateway"}, instance)', "gateway")],
     "rows": [
         ("Gateway", [
             [graph("Queues", "Share of what each queue may hold.", "percentunit", (f"adledger_lane_queue_bytes{{{GATEWAY}}} / adledger_lane_queue_max_bytes{{{GATEWAY}}}", "lanes {{instance}}"),
-                   (f"adledger_spool_queue_bytes{{{GATEWAY}}} / adledger_keep_queue_max_bytes{{{GATEWAY}}}", "spool {{instance}}"), (f"adledger_inbox_queue_bytes{{{GATEWAY}}} / adledger_keep_queue_max_bytes{{{GATEWAY}}}", "inbox {{instance}}"), steps=((0.5, "yellow"),), high=1),
+                   (f"adledger_spool_queue_bytes{{{GATEWAY}}} / adledger_keep_queue_max_bytes{{{GATEWAY}}}", "spool {{instance}}"), (f"adledger_inbox_queue_bytes{{{GATEWAY}}} / adledger_keep_queue_max_bytes{{{GATEWAY}}}", "inbox {{instance}}"), steps=((0.5, "yellow"), (0.9, "red")), high=1),
              graph("Query pools", "Threads at work of those there are, and jobs that wait.", "short", (f"sum by (pool) (adledger_query_pool_busy{{{GATEWAY}}})", "busy {{pool}}"), (f"sum by (pool) (adledger_query_pool_threads{{{GATEWAY}}})", "threads {{pool}}"), (f"sum by (pool) (adledger_query_pool_queued{{{GATEWAY}}})", "queued {{pool}}")),
              graph("Connections", "Client connections, how many there may be, and how many are refused a second.", "short", (f"adledger_http_connections{{{GATEWAY}}}", "{{instance}}"), (f"adledger_http_connections_max{{{GATEWAY}}}", "limit {{instance}}"), (f"rate(adledger_http_connections_refused_total{{{GATEWAY}}}[$__rate_interval])", "refused {{instance}}")),
              graph("Event loop threads", "Loop threads connected to NATS, and all.", "short", (f"sum(adledger_loops_connected{{{GATEWAY}}})", "connected"), (f"sum(adledger_loops{{{GATEWAY}}})", "threads"))],
-            [graph("Publish to ack", "A batch's first try until the stream has synced it.", "s", *quantiles("adledger_publish_seconds", "", GATEWAY), steps=((0.25, "yellow"),)),
+            [graph("Publish to ack", "A batch's first try until the stream has synced it.", "s", *quantiles("adledger_publish_seconds", "", GATEWAY), steps=((0.25, "yellow"), (0.4, "red"))),
              graph("Events in a batch", "Group commit: they grow with load.", "short", *quantiles("adledger_batch_events", "", GATEWAY)),
              graph("Messages published", "Batches a second: NATS message throughput.", "ops", (f"sum(rate(adledger_batches_sent_total{{{GATEWAY}}}{RATE}))", "sent"), (f"sum(rate(adledger_batches_retried_total{{{GATEWAY}}}{RATE}))", "again"), (f"sum(rate(adledger_batches_refused_total{{{GATEWAY}}}{RATE}))", "refused"), (f"sum by (result) (rate(adledger_heartbeats_total{{{GATEWAY}}}{RATE}))", "heartbeat {{result}}")),
-             graph("Latency by route", "p99 of each route.", "s", (f"histogram_quantile(0.99, sum by (route, le) (rate(adledger_http_request_seconds_bucket{{{GATEWAY}}}{RATE})))", "{{route}}"))],
+             graph("Latency by route", "p99 of each route.", "s", (f"histogram_quantile(0.99, sum by (route, le) (rate(adledger_http_request_seconds_bucket{{{GATEWAY}}}{RATE})))", "{{route}}"), steps=((0.25, "yellow"), (1, "red")))],
             [graph("Batches in flight", "Batches that wait for their ack, and how many may; at the limit the next ones grow, then wait in the lanes' queues.", "short", (f"adledger_batches_inflight{{{GATEWAY}}}", "{{instance}}"), (f"adledger_batches_inflight_max{{{GATEWAY}}}", "limit {{instance}}")),
              graph("Boards", "Boards in use, how many there may be, and requests for one more that are refused a second.", "short", (f"adledger_boards_in_use{{{GATEWAY}}}", "{{instance}}"), (f"adledger_boards_max{{{GATEWAY}}}", "limit {{instance}}"), (f"sum by (instance, reason) (rate(adledger_boards_refused_total{{{GATEWAY}}}{RATE}))", "refused {{reason}} {{instance}}"))],
         ]),
@@ -193,7 +196,7 @@ SERVICES = {
              process("Threads", "They do not grow.", "short", f"process_threads{{{JOBS}}}")],
             [graph("Up since", "Time since the start.", "s", (f"time() - process_start_time_seconds{{{JOBS}}}", "{{job}} {{instance}}")),
              graph("Builds", "Versions that run; more than one while they are replaced.", "short", ("count by (version, commit) (adledger_build_info)", "{{version}} {{commit}}")),
-             graph("Log lines lost", "Lines that could not be written.", "ops", (f"sum by (job) (rate(adledger_log_lines_lost_total{RATE}))", "{{job}}")),
+             graph("Log lines lost", "Lines that could not be written.", "ops", (f"sum by (job) (rate(adledger_log_lines_lost_total{RATE}))", "{{job}}"), steps=((0.001, "yellow"),)),
              graph("Connections made", "To NATS, PostgreSQL and Redis, a second; many are a sign of trouble.", "ops", (f"sum by (job) (rate(adledger_pg_connects_total{RATE}))", "PostgreSQL {{job}}"), (f"sum by (job) (rate(adledger_redis_connects_total{RATE}))", "Redis {{job}}"), (f"sum(rate(adledger_nats_connects_total{RATE}))", "NATS"))],
         ]),
     ],

@@ -45,6 +45,8 @@ BREAKS = {
     "a datasource that is not there": (BUSINESS, r'"uid": "adledger-postgres"', '"uid": "nowhere"', f"{BOARDS}::test_datasources_of_panels_and_variables_are_provisioned", "nowhere"),
     "a dashboard that was edited by hand": (BUSINESS, r'"title": "', '"title": "My ', f"{BOARDS}::test_the_dashboards_are_what_the_descriptions_say",
                                              "grafana/dashboards is not what tools/dashboards writes"),
+    "a panel that is green whatever it shows": (OVERVIEW, r'"color": "red"', '"color": "green"', f"{BOARDS}::test_what_shows_one_number_tells_good_from_bad[adledger-overview]",
+                                                "Ready has one colour"),
     # ---- compose, Dockerfile
     "an unknown key of compose": (COMPOSE, r"pids_limit: 128", "pid_limit: 128", f"{FILES}::test_schema_and_linter_find_nothing", '"pid_limit"'),
     "a password by default": (COMPOSE, r"POSTGRES_PASSWORD_FILE: \S+", 'POSTGRES_PASSWORD: "${POSTGRES_PASSWORD:-adledger}"', f"{FILES}::test_no_password_is_written_down",

@@ -103,6 +103,20 @@ def test_a_dashboard_is_whole(path):
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_what_shows_one_number_tells_good_from_bad(path):
+    """Two colours or more, green among them; and what is wrong with too little is not green at 0."""
+    for panel in panels(json.loads(path.read_text())):
+        steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        colours = [step["color"] for step in steps]
+        values = [step["value"] for step in steps[1:]]
+        assert steps[0]["value"] is None and values == sorted(set(values)) and set(colours) <= {"green", "yellow", "red"}, panel["title"]
+        if panel["type"] in ("stat", "gauge"):
+            assert len(set(colours)) >= 2 and "green" in colours, f"{panel['title']} has one colour"
+        if panel["title"] in ("Ready", "Ledger", "Spool disk"):
+            assert colours[0] == "red" and colours[-1] == "green", f"{panel['title']} is green at 0"
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
 def test_no_panel_lies_over_another(path):
     taken = {}
     for panel in json.loads(path.read_text())["panels"]:
