@@ -116,6 +116,14 @@ def test_what_shows_one_number_tells_good_from_bad(path):
             assert colours[0] == "red" and colours[-1] == "green", f"{panel['title']} is green at 0"
 
 
+def test_a_dashboard_that_asks_postgres_asks_seldom_and_no_raw_table_without_an_end():
+    for board in boards():
+        asked = [target["rawSql"] for panel in panels(board) for target in panel["targets"] if "rawSql" in target]
+        assert board["refresh"] == ("1m" if asked else "10s"), board["title"]
+        for text in asked:
+            assert not re.search(r"\bFROM events\b", text) or re.search(r"received_at BETWEEN now\(\) - interval '5 minutes' AND now\(\)", text), text
+
+
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
 def test_no_panel_lies_over_another(path):
     taken = {}
