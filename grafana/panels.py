@@ -191,6 +191,13 @@ SERVICES = {
              graph("Messages in a call", "Folded into one call.", "short", *quantiles("adledger_analytics_fold_messages", "")),
              graph("Partitions held", "Leases of each process.", "short", ("sum by (job, instance) (adledger_reader_lease_held)", "{{job}} {{instance}}"))],
         ]),
+        ("Stores", [
+            [graph("Redis memory", "Share of maxmemory; nothing is evicted, at 1 it refuses writes.", "percentunit", ("redis_memory_used_bytes / (redis_memory_max_bytes > 0)", "{{instance}}"), steps=((0.8, "yellow"), (0.95, "red")), high=1),
+             graph("PostgreSQL connections", "Share of those that may be, without the ones kept for superusers.", "percentunit",
+                   ("sum by (instance) (pg_stat_activity_count) / on (instance) max by (instance) (pg_settings_max_connections - pg_settings_superuser_reserved_connections)", "{{instance}}"), steps=((0.8, "yellow"), (0.95, "red")), high=1),
+             graph("PostgreSQL size", "Tables and indexes of the database, without its log.", "bytes", ('pg_database_size_bytes{datname="adledger"}', "{{instance}}")),
+             graph("JetStream store", "All streams together, share of max_file_store.", "percentunit", ("jetstream_server_total_message_bytes / (jetstream_server_max_storage > 0)", "{{server_name}}"), steps=((0.7, "yellow"), (0.9, "red")), high=1)],
+        ]),
         ("Processes", [
             [process("CPU", "Processors in use.", "short", f"rate(process_cpu_seconds_total{{{JOBS}}}{RATE})"),
              process("Resident memory", "Bounded by settings; 64 MB is the aim's floor.", "bytes", f"process_resident_memory_bytes{{{JOBS}}}"),

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+from exporters import EXPORTERS, TOLD
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOARDS = sorted((ROOT / "grafana/dashboards").glob("*.json"))
@@ -69,8 +71,19 @@ def test_every_metric_that_is_asked_for_exists():
                 assert name in rules, f"{where}: no rule records {name}"
                 continue
             kind = rows.get(SUFFIX.sub("", name)) if rows.get(SUFFIX.sub("", name)) == "HISTOGRAM" else rows.get(name)
-            assert kind or name in PROCESS, f"{where}: nobody tells {name}"
+            assert kind or name in PROCESS | TOLD, f"{where}: nobody tells {name}"
             assert kind != "HISTOGRAM" or SUFFIX.search(name), f"{where}: {name} is a histogram, it has _bucket, _sum and _count"
+
+
+def test_each_exporter_is_started_scraped_and_asked():
+    services = yaml.safe_load((ROOT / "docker-compose.prod.yaml").read_text())["services"]
+    assert {name.removesuffix("-exporter") for name in services if name.endswith("-exporter")} == set(EXPORTERS)
+    jobs = {job["job_name"]: job for job in yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text())["scrape_configs"]}
+    asked = set().union(*(metrics_in(text) for _, text in expressions()))
+    for name, (image, told_) in EXPORTERS.items():
+        assert f":-{image}}}" in services[f"{name}-exporter"]["image"], f"{name}: read the names off the exporter that is started"
+        assert jobs[name]["static_configs"][0]["targets"][0].startswith(f"{name}-exporter:")
+        assert told_ <= asked, f"{name}: {told_ - asked} is asked for nowhere"
 
 
 def test_prometheus_reads_every_query(tmp_path):

@@ -65,7 +65,31 @@ def behind(published, read, minutes=40):
     return {**one("stream_last_sequence", published, FILL), **one("reader_position", read, PARTITION)}, minutes
 
 
+NATS = 'job="nats", instance="n", server_name="nats"'
+POSTGRES = 'job="postgres", instance="p"'
+REDIS = 'job="redis", instance="r"'
+
+
+def shares(part, whole, all_, bad, good):
+    """A store that is filled so far, of so much; what it is filled with may be of several series."""
+    return tuple(({**{key: f"{value}x20" for key, value in zip(part, values)}, f"{whole}": f"{all_}x20"}, 20) for values in (bad, good))
+
+
+# What the exporters of tests/monitoring/exporters.py tell.
+STORES = {
+    "StoreUnseen": (({f'up{{{NATS}}}': "1x20"}, 20),
+                    ({f'up{{{NATS}}}': "1x20", f'jetstream_server_max_storage{{{NATS}}}': "100x20", f'redis_up{{{REDIS}}}': "1x20", f'pg_up{{{POSTGRES}}}': "1x20"}, 20)),
+    "RedisFilling": shares([f"redis_memory_used_bytes{{{REDIS}}}"], f"redis_memory_max_bytes{{{REDIS}}}", 100, [85], [75]),
+    "PostgresConnectionsFilling": tuple(({**series, f'pg_settings_superuser_reserved_connections{{{POSTGRES}, server="p:5432"}}': "3x20"}, steps) for series, steps in shares(
+        [f'pg_stat_activity_count{{{POSTGRES}, server="p:5432", datname="adledger", state="{state}"}}' for state in ("active", "idle")],
+        f'pg_settings_max_connections{{{POSTGRES}, server="p:5432"}}', 103, [2, 79], [2, 70])),
+    "PostgresGrowing": (({f'pg_database_size_bytes{{{POSTGRES}, datname="adledger"}}': "30e9+10e6x500"}, 500), ({f'pg_database_size_bytes{{{POSTGRES}, datname="adledger"}}': "30e9+1e6x500"}, 500)),
+    "StandbyBehind": (({f'pg_stat_replication_pg_wal_lsn_diff{{{POSTGRES}, application_name="b"}}': "300e6x20"}, 20),
+                      ({f'pg_stat_replication_pg_wal_lsn_diff{{{POSTGRES}, application_name="b"}}': "10e6x20"}, 20)),
+    "JetStreamFilling": shares([f"jetstream_server_total_message_bytes{{{NATS}}}"], f"jetstream_server_max_storage{{{NATS}}}", 100, [95], [81]),
+}
 CASES = {
+    **STORES,
     "ServiceGone": (({**UP, 'up{job="ingest", instance="ingest"}': "0x20"}, 5), (UP, 5)),
     "InstanceDown": (({**UP, 'up{job="gateway", instance="second"}': "0x20"}, 5), (UP, 5)),
     "NothingReady": stands("service_ready", 0, 1),
@@ -123,7 +147,7 @@ def run(*argv, **kwargs):
 
 
 def alerts():
-    text = (ROOT / "prometheus/rules/alerts.yml").read_text()
+    text = "".join(path.read_text() for path in RULES if "- alert: " in path.read_text())
     return {block.split("\n", 1)[0]: block for block in text.split("- alert: ")[1:]}
 
 
@@ -145,7 +169,7 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
     assert set(CASES) == set(alerts())
 
 
-LONG = {"CollectErrorsCreeping"}  # of days, which would take minutes at a step a minute; a longer one than Prometheus looks back sees nothing
+LONG = {"CollectErrorsCreeping", "PostgresGrowing"}  # of days, which would take minutes at a step a minute; a longer one than Prometheus looks back sees nothing
 
 
 @pytest.mark.parametrize("step_minutes, names", [(1, set(CASES) - LONG), (4, LONG)], ids=["minutes", "days"])

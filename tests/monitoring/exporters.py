@@ -1,0 +1,13 @@
+"""What rules and dashboards may ask of the stores' exporters, by the job and the image that tells it.
+
+The names were read off what the exporters say: those of redis-exporter and postgres-exporter off Debian's, which ran
+(1.45 and 0.11), of nats-exporter and of postgres-exporter's own 0.15 off their sources. test_live.py does not start them.
+"""
+
+EXPORTERS = {
+    "nats": ("natsio/prometheus-nats-exporter:0.15.0", {"jetstream_server_total_message_bytes", "jetstream_server_max_storage"}),
+    "postgres": ("prometheuscommunity/postgres-exporter:v0.15.0", {"pg_up", "pg_stat_activity_count", "pg_settings_max_connections", "pg_settings_superuser_reserved_connections",
+                                                                  "pg_database_size_bytes", "pg_stat_replication_pg_wal_lsn_diff"}),
+    "redis": ("oliver006/redis_exporter:v1.67.0", {"redis_up", "redis_memory_used_bytes", "redis_memory_max_bytes"}),
+}
+TOLD = set().union(*(names for _, names in EXPORTERS.values()))
