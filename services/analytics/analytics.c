@@ -94,6 +94,7 @@ static bool apply(struct analytics *self, struct position to, int64_t fresh_at_m
                   struct error *err);
 static void note(struct analytics *self, const struct inbox *inbox, size_t messages);
 static bool rest(struct analytics *self, int64_t at_ms, struct error *err);
+static void reset(struct analytics *self);
 
 /* When the last message that is folded whole was stored; 0: there is none. */
 static int64_t counted_until_ms(const struct inbox *inbox)
@@ -115,7 +116,7 @@ bool analytics_step(struct analytics *analytics, struct error *err)
         size_t first = inbox.next;
 
         if (!fold(analytics, &inbox, err)) {
-            analytics_reset(analytics);
+            reset(analytics);
             return false;
         }
 
@@ -131,15 +132,23 @@ bool analytics_step(struct analytics *analytics, struct error *err)
     return true;
 }
 
-void analytics_reset(struct analytics *analytics)
+/* What is held goes, the position is read again. */
+static void reset(struct analytics *self)
 {
-    fold_reset(analytics->fold);
-    recent_rollback(analytics->recent);
-    memset(analytics->counted, 0, sizeof(analytics->counted));
-    analytics->filtered = 0;
-    analytics->newest_at_ms = 0;
-    analytics->oldest_at_ms = 0;
-    analytics->is_placed = false;
+    fold_reset(self->fold);
+    recent_rollback(self->recent);
+    memset(self->counted, 0, sizeof(self->counted));
+    self->filtered = 0;
+    self->newest_at_ms = 0;
+    self->oldest_at_ms = 0;
+    self->is_placed = false;
+}
+
+void analytics_release(struct analytics *analytics)
+{
+    reset(analytics);
+    metrics_set_by(analytics->options.metrics, METRIC_reader_clock_skew_seconds,
+                   analytics->options.partition, 0);
 }
 
 bool analytics_is_waiting(const struct analytics *analytics)
@@ -315,7 +324,7 @@ static bool apply(struct analytics *self, struct position to, int64_t fresh_at_m
     position_format(self->position, expected);
     apply_fold(self->fold, self->changes);
     if (!changes_run(self->changes, self->options.redis, &guard, &result, err)) {
-        analytics_reset(self);
+        reset(self);
         return false;
     }
     if (result.is_lost)
@@ -336,7 +345,7 @@ static bool lose(struct analytics *self, const char *expected, const struct chan
                  struct error *err)
 {
     metrics_add(self->options.metrics, METRIC_analytics_applies_lost_total, 1);
-    analytics_reset(self);
+    reset(self);
     return error_set(err, ERROR_UNAVAILABLE,
                      "analytics: partition %u: the position is %s%" PRIu64
                      ", not %s, or a rebuild has begun",

@@ -81,7 +81,7 @@ static void *on_counter_thread(void *ctx)
         } else {
             if (atomic_exchange(&self->state, WORKER_IDLE) != WORKER_IDLE)
                 log_info("partition_released", "partition=%u", self->options.partition);
-            analytics_reset(self->analytics);
+            analytics_release(self->analytics);
             service_wait(service, LEASE_LOOK_MS);
         }
     }

@@ -102,6 +102,15 @@ void ingest_forget(struct ingest *self)
     self->held_count = 0;
 }
 
+void ingest_release(struct ingest *self)
+{
+    ingest_forget(self);
+    self->behind_since_ms = 0;
+    self->is_behind = false;
+    ingest_gauge_by(METRIC_reader_stream_behind_messages, self->options.partition, 0);
+    ingest_gauge_by(METRIC_reader_clock_skew_seconds, self->options.partition, 0);
+}
+
 bool ingest_step(struct ingest *self, struct error *err)
 {
     struct store_outcome outcome = {0};

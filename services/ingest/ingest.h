@@ -56,5 +56,7 @@ MUST_CHECK bool ingest_step(struct ingest *self, struct error *err);
 int64_t ingest_wait_ms(struct ingest *self);
 bool ingest_is_blocked(const struct ingest *self); /* the breaker is open */
 
-/* The lease has gone, or was away: what is held is dropped, the position is read again. */
+/* What is held is dropped, the position is read again. */
 void ingest_forget(struct ingest *self);
+/* The lease has gone, too: what /metrics tells of the partition is its next reader's to tell. */
+void ingest_release(struct ingest *self);

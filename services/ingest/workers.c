@@ -51,7 +51,7 @@ static void turn(struct worker *self)
     atomic_store_explicit(&self->turned_ms, now_ms, memory_order_relaxed);
     ingest_gauge_by(METRIC_reader_lease_held, self->partition, is_held ? 1 : 0);
     if (!is_held) {
-        ingest_forget(self->ingest);
+        ingest_release(self->ingest);
         self->state = WORKER_IDLE;
         service_wait(service, IDLE_MS);
         return;

@@ -380,6 +380,18 @@ TEST(an_unreadable_message_costs_only_itself)
     assert_int_equal(world.position.seq, 13);
 }
 
+TEST(what_is_told_of_a_partition_goes_with_its_lease)
+{
+    AUTO(analytics_free) struct analytics *analytics = analytics_at(10, err);
+
+    put_message(11, 1, 1);
+    assert_ok(analytics_step(analytics, err));
+    assert_int_not_equal(metrics_count(metrics, METRIC_reader_clock_skew_seconds, 0), 0);
+
+    analytics_release(analytics);
+    assert_int_equal(metrics_count(metrics, METRIC_reader_clock_skew_seconds, 0), 0);
+}
+
 TESTS(RUN(counts_what_was_fetched_and_moves_the_position),
       RUN(a_message_without_events_moves_the_position_and_counts_nothing),
       RUN(messages_up_to_the_position_only_teach_the_filter),
@@ -389,4 +401,5 @@ TESTS(RUN(counts_what_was_fetched_and_moves_the_position),
       RUN(a_message_too_large_for_one_call_is_counted_in_parts),
       RUN(goes_on_in_the_middle_of_a_message_after_a_restart),
       RUN(a_part_belongs_to_no_other_message), RUN(waits_while_redis_holds_no_position),
-      RUN(an_unreadable_message_costs_only_itself))
+      RUN(an_unreadable_message_costs_only_itself),
+      RUN(what_is_told_of_a_partition_goes_with_its_lease))

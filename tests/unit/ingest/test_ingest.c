@@ -5,12 +5,15 @@
 #include "clients/reader.h"
 #include "day.h"
 #include "fake_pg.h"
+#include "ingest_metrics.h"
 #include "messages.h"
 #include "runtime/clock.h"
+#include "runtime/metrics.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGES = 3, RETRY_MAX_MS = 1000 };
+enum { MESSAGES = 3, RETRY_MAX_MS = 1000, BEHIND_SURE_MS = 5000 };
 
 /* What stands in for shared/runtime/clock.c: time moves when a test says so. */
 static int64_t moved_ms;
@@ -307,6 +310,48 @@ TEST(a_lease_lost_between_two_transactions_of_a_fetch_costs_a_second_reading_and
     ingest_free(&ingest);
 }
 
+/* What /metrics says of partition 0. */
+static double told_of(const char *name)
+{
+    size_t size_bytes = 0;
+    char *text = metrics_render(&size_bytes);
+    char key[100];
+    const char *line;
+    double value;
+
+    assert_non_null(text);
+    snprintf(key, sizeof(key), "\nadledger_%s{partition=\"0\"} ", name);
+    line = strstr(text, key);
+    assert_non_null(line);
+    value = strtod(line + strlen(key), NULL);
+    free(text);
+    return value;
+}
+
+TEST(what_is_told_of_a_partition_goes_with_its_lease)
+{
+    struct ingest *ingest = ingest_behind_three_messages(4000);
+
+    assert_ok(ingest_metrics_open(1, err));
+    clock_sleep_ms(-30000); /* the gateway's clock is 30 s ahead of ours */
+    assert_ok(ingest_step(ingest, err));
+    stream.state.last_seq = 100;
+    for (int i = 0; i < 2; i++) {
+        ingest_forget(ingest);
+        assert_ok(ingest_step(ingest, err));
+        clock_sleep_ms(BEHIND_SURE_MS);
+    }
+    ingest_forget(ingest);
+    assert_ok(ingest_step(ingest, err));
+    assert_int_equal(told_of("reader_clock_skew_seconds"), 30);
+    assert_int_equal(told_of("reader_stream_behind_messages"), 3);
+
+    ingest_release(ingest);
+    assert_int_equal(told_of("reader_clock_skew_seconds"), 0);
+    assert_int_equal(told_of("reader_stream_behind_messages"), 0);
+    ingest_free(&ingest);
+}
+
 TEST(the_days_of_rows_and_batches_are_made_when_they_are_missing)
 {
     struct ingest *ingest = ingest_behind_three_messages(4000);
@@ -378,6 +423,7 @@ TESTS(RUN(a_step_stores_what_it_fetched_and_moves_on),
       RUN(what_a_lock_has_stopped_is_tried_again_as_it_is_held),
       RUN(after_three_retries_the_step_fails_and_reads_again),
       RUN(a_lease_lost_between_two_transactions_of_a_fetch_costs_a_second_reading_and_no_event),
+      RUN(what_is_told_of_a_partition_goes_with_its_lease),
       RUN(the_days_of_rows_and_batches_are_made_when_they_are_missing),
       RUN(the_day_of_a_batch_without_events_is_made_as_well),
       RUN(days_that_take_no_rows_although_they_are_there_are_a_failure_and_no_endless_loop),
