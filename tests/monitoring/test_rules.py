@@ -52,13 +52,21 @@ def ratio(part, whole, bad, good, minutes=20):
             ({**one(part, f"{good}x{minutes}"), **one(whole, f"100x{minutes}")}, minutes))
 
 
-UP = {f'up{{job="{job}", instance="{job}"}}': "1x20" for job in ("gateway", "ingest", "analytics")}
+READY = {f'adledger_service_ready{{job="{job}", instance="{job}"}}': "1x20" for job in ("gateway", "ingest", "analytics")}
 PARTITION = 'partition="0", job="ingest", instance="i"'
 FILL = 'job="gateway", instance="g", partition="0"'
 
 
 def fill(bytes_):
     return {**one("stream_bytes", f"{bytes_}x20", FILL), **one("stream_max_bytes", "100x20", FILL)}
+
+
+def descriptors(open_, labels='job="gateway", instance="g"'):
+    return {f"process_open_fds{{{labels}}}": f"{open_}x20", f"process_max_fds{{{labels}}}": "100x20"}
+
+
+def within(namespace, series):
+    return {key.replace("}", f', namespace="{namespace}"}}'): values for key, values in series.items()}
 
 
 def behind(published, read, minutes=40):
@@ -90,8 +98,8 @@ STORES = {
 }
 CASES = {
     **STORES,
-    "ServiceGone": (({**UP, 'up{job="ingest", instance="ingest"}': "0x20"}, 5), (UP, 5)),
-    "InstanceDown": (({**UP, 'up{job="gateway", instance="second"}': "0x20"}, 5), (UP, 5)),
+    "ServiceGone": (({key: values for key, values in READY.items() if "ingest" not in key}, 5), (READY, 5)),
+    "InstanceDown": (({**READY, 'up{job="gateway", instance="second"}': "0x20"}, 5), ({**READY, 'up{job="gateway", instance="second"}': "1x20"}, 5)),
     "NothingReady": stands("service_ready", 0, 1),
     "InstanceNotReady": stands("service_ready", 0, 1),
     "CollectErrorsFast": ((answers(20, 90), 90), (answers(10, 90), 90)),
@@ -135,9 +143,21 @@ CASES = {
     "LaneQueueFilling": ratio("lane_queue_bytes", "lane_queue_max_bytes", 80, 20),
     "ConnectionsFilling": ratio("http_connections", "http_connections_max", 95, 50),
     "DescriptorsFilling": (
-        ({'process_open_fds{job="gateway"}': "95x20", 'process_max_fds{job="gateway"}': "100x20"}, 20),
-        ({'process_open_fds{job="gateway"}': "50x20", 'process_max_fds{job="gateway"}': "100x20"}, 20)),
+        ({**one("service_ready", "1x20"), **descriptors(95)}, 20), ({**one("service_ready", "1x20"), **descriptors(50)}, 20)),
     "LogLinesLost": rises("log_lines_lost_total"),
+}
+
+
+OURS = within("ours", READY)
+# What two cases do not show: what it is -> alert, series, steps, the namespace that it fires for ("": of none), None: it does not.
+MORE = {
+    "a foreign job is down": ("InstanceDown", {**OURS, 'up{job="node", namespace="theirs"}': "0x20"}, 5, None),
+    "a foreign job of our name is down": ("InstanceDown", {**OURS, 'up{job="gateway", namespace="theirs"}': "0x20"}, 5, None),
+    "a foreign job is down beside compose": ("InstanceDown", {**READY, 'up{job="node"}': "0x20"}, 5, None),
+    "a foreign job of our name hides nothing": ("ServiceGone", {**{key: OURS[key] for key in OURS if "gateway" not in key}, 'up{job="gateway", namespace="theirs"}': "1x20"}, 5, "ours"),
+    "nothing was ever there": ("ServiceGone", {}, 5, ""),
+    "nothing is there any more": ("ServiceGone", {key: "1x3 stale" for key in READY}, 120, ""),
+    "a foreign process is full": ("DescriptorsFilling", {**OURS, **descriptors(95, 'job="node", namespace="theirs"')}, 20, None),
 }
 
 
@@ -172,21 +192,39 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
 LONG = {"CollectErrorsCreeping", "PostgresGrowing"}  # of days, which would take minutes at a step a minute; a longer one than Prometheus looks back sees nothing
 
 
-@pytest.mark.parametrize("step_minutes, names", [(1, set(CASES) - LONG), (4, LONG)], ids=["minutes", "days"])
-@pytest.mark.parametrize("checked", ["quiet", "fires"])
-def test_each_alert(tmp_path, checked, step_minutes, names):
+def check(folder, cases, step_minutes=1):
+    """Each case as in MORE, with what it is before it."""
     files = []
-    for name in sorted(names):
-        series, steps = CASES[name][0 if checked == "fires" else 1]
-        told = [{"labels": f'{{alertname="{name}"}}', "value": 1}] if checked == "fires" else []
-        test = {"name": name, "interval": f"{step_minutes}m", "input_series": [{"series": key, "values": values} for key, values in series.items()],
-                "promql_expr_test": [{"expr": f'max by (alertname) (ALERTS{{alertname="{name}", alertstate="firing"}})',
-                                      "eval_time": f"{steps * step_minutes}m", "exp_samples": told}]}
-        files.append(tmp_path / f"{name}.yml")
-        files[-1].write_text(json.dumps({"rule_files": [rules_of(name, tmp_path)], "evaluation_interval": f"{step_minutes}m",
+    for number, (what, name, series, steps, fires_in) in enumerate(cases):
+        labels = f'alertname="{name}"' + (f', namespace="{fires_in}"' if fires_in else "")
+        test = {"name": what, "interval": f"{step_minutes}m", "input_series": [{"series": key, "values": values} for key, values in series.items()],
+                "promql_expr_test": [{"expr": f'max by (alertname, namespace) (ALERTS{{alertname="{name}", alertstate="firing"}})', "eval_time": f"{steps * step_minutes}m",
+                                      "exp_samples": [] if fires_in is None else [{"labels": f"{{{labels}}}", "value": 1}]}]}
+        files.append(folder / f"{number}.yml")
+        files[-1].write_text(json.dumps({"rule_files": [rules_of(name, folder)], "evaluation_interval": f"{step_minutes}m",
                                          "group_eval_order": RECORDED_FIRST, "tests": [test]}))
     status, output = run(BIN / "promtool", "test", "rules", *files)
     assert status == 0, output
+
+
+@pytest.mark.parametrize("step_minutes, names", [(1, set(CASES) - LONG), (4, LONG)], ids=["minutes", "days"])
+@pytest.mark.parametrize("checked", ["quiet", "fires"])
+def test_each_alert(tmp_path, checked, step_minutes, names):
+    case, fires_in = (0, "") if checked == "fires" else (1, None)
+    check(tmp_path, [(name, name, *CASES[name][case], fires_in) for name in sorted(names)], step_minutes)
+
+
+@pytest.mark.parametrize("step_minutes, names", [(1, set(CASES) - LONG), (4, LONG)], ids=["minutes", "days"])
+def test_a_namespace_that_is_well_does_not_hide_one_that_is_ill(tmp_path, step_minutes, names):
+    cases = []
+    for name in sorted(names - set(STORES)):  # the composition's own, which has no namespaces
+        (bad, steps), (good, _) = CASES[name]
+        cases.append((name, name, {**within("ill", bad), **within("well", good)}, steps, "ill"))
+    check(tmp_path, cases, step_minutes)
+
+
+def test_what_else_fires_and_does_not(tmp_path):
+    check(tmp_path, [(what, *case) for what, case in MORE.items()])
 
 
 def test_prometheus_takes_the_configuration_and_the_rules(tmp_path):
