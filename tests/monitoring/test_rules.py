@@ -69,6 +69,12 @@ def within(namespace, series):
     return {key.replace("}", f', namespace="{namespace}"}}'): values for key, values in series.items()}
 
 
+def audits(**gateways):
+    """instance -> when it last audited, 0: never; when it started."""
+    return {key.format(f'{{job="gateway", instance="{name}"}}'): values for name, told in gateways.items()
+            for key, values in zip(("adledger_ledger_audited_at_seconds{}", "process_start_time_seconds{}"), told)}
+
+
 def behind(published, read, minutes=40):
     return {**one("stream_last_sequence", published, FILL), **one("reader_position", read, PARTITION)}, minutes
 
@@ -134,7 +140,7 @@ CASES = {
     "LedgerLost": stands("ledger_lost_batches", 1, 0),
     "LedgerUnbalanced": stands("ledger_balanced", 0, 1),
     "LedgerUnproven": stands("ledger_unproven_batches", 1, 0),
-    "LedgerSilent": ((one("ledger_audited_at_seconds", "1x40"), 40), (one("ledger_audited_at_seconds", "1+60x40"), 40)),
+    "LedgerSilent": ((audits(g=("1x40", "0x40")), 40), (audits(g=("1+60x40", "0x40")), 40)),
     "BatchNumberReused": rises("ingest_batches_reused_total", 'job="ingest"'),
     "DeadLetters": rises("dead_letters_total", 'job="ingest", code="unknown_ad"'),
     "DeadLettersUntold": stands("dead_letters_unpublished", 3, 0, minutes=30),
@@ -157,6 +163,10 @@ MORE = {
     "a foreign job of our name hides nothing": ("ServiceGone", {**{key: OURS[key] for key in OURS if "gateway" not in key}, 'up{job="gateway", namespace="theirs"}': "1x20"}, 5, "ours"),
     "nothing was ever there": ("ServiceGone", {}, 5, ""),
     "nothing is there any more": ("ServiceGone", {key: "1x3 stale" for key in READY}, 120, ""),
+    "no audit since the start": ("LedgerSilent", audits(g=("0x40", "0x40"), other=("0x40", "0x20 1200x20")), 40, ""),
+    "no audit yet": ("LedgerSilent", audits(g=("0x40", "1800x40")), 40, None),
+    "no audit for hours, by a gateway that is gone": ("LedgerSilent", audits(g=("1+60x20 stale", "0x20 stale"), other=("0x120", "0x120")), 120, ""),
+    "the auditing gateway is restarted": ("LedgerSilent", audits(g=("1+60x37 0x2", "0x37 2280x2"), other=("0x40", "0x40")), 40, None),
     "a foreign process is full": ("DescriptorsFilling", {**OURS, **descriptors(95, 'job="node", namespace="theirs"')}, 20, None),
 }
 
