@@ -167,6 +167,11 @@ MORE = {
     "no audit yet": ("LedgerSilent", audits(g=("0x40", "1800x40")), 40, None),
     "no audit for hours, by a gateway that is gone": ("LedgerSilent", audits(g=("1+60x20 stale", "0x20 stale"), other=("0x120", "0x120")), 120, ""),
     "the auditing gateway is restarted": ("LedgerSilent", audits(g=("1+60x37 0x2", "0x37 2280x2"), other=("0x40", "0x40")), 40, None),
+    "a single 503 of a quiet hour": ("CollectErrorsFast", {COLLECT % "2xx": "0+0.1x90", COLLECT % "5xx": "0x85 1x4"}, 89, None),
+    "a single 503 of a quiet morning": ("CollectErrorsSlow", {COLLECT % "2xx": "0+0.1x400", COLLECT % "5xx": "0x376 1x23"}, 399, None),
+    "twenty 503 of a quiet hour": ("CollectErrorsFast", {COLLECT % "2xx": "0+0.1x90", COLLECT % "5xx": "0x85 20x4"}, 89, ""),
+    "twenty 503 of a quiet morning": ("CollectErrorsSlow", {COLLECT % "2xx": "0+0.1x400", COLLECT % "5xx": "0x376 20x23"}, 399, ""),
+    "a single slow request of a quiet hour": ("CollectLatencyFast", {TIMED % ("bucket", ', le="0.25"'): "0x89", TIMED % ("count", ""): "0x85 1x4"}, 89, None),
     "a foreign process is full": ("DescriptorsFilling", {**OURS, **descriptors(95, 'job="node", namespace="theirs"')}, 20, None),
 }
 
