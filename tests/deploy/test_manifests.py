@@ -201,10 +201,12 @@ def test_production_scales_by_metrics_that_there_are():
         assert "replicas" not in target["spec"], "kubectl apply would undo the autoscaler"
     settings = cluster.environment(pod(cluster.find("Deployment", "ingest"))["containers"][0])
     assert ingest["maxReplicas"] == int(settings["PARTITIONS"])
-    metric = ingest["metrics"][0]["external"]["metric"]["name"]
+    metric = ingest["metrics"][0]["external"]["metric"]
+    assert metric["selector"] == {"matchLabels": {"job": "ingest"}}, "analytics tells a lag by the same name"
     (rule,) = re.findall(r"metricsQuery: '(.*)'", (ROOT / "docs/operations.md").read_text())
     told = {f"adledger_{name}" for name in re.findall(r"\((\w+),", (ROOT / "services/ingest/metrics.def").read_text())}
-    assert metric in rule and set(re.findall(r"adledger_\w+", rule)) <= told
+    assert metric["name"] in rule and rule.count("{<<.LabelMatchers>>}") == len(re.findall(r"adledger_\w+", rule)), "a series that is not ingest's"
+    assert set(re.findall(r"adledger_\w+", rule)) <= told
 
 
 def test_postgres_has_connections_for_all_that_production_scales_to():
