@@ -3,6 +3,7 @@
 
     secrets/NAME_password, admin_key, read_key    made once, at random; delete one and run again to change it
     secrets/*_url, nats_*, redis_*, auth_keys     written anew from those each time
+    secrets/receiver_*                            empty: yours to fill, and left as they are
     secrets/*.pem, *.key                          certificates of NATS and PostgreSQL, and who signs them: authority.py
 
 Who may read them: the folder is open to its owner alone; a file is open to its owner and to one group, which
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTAINER_GID = 10001  # the images' own group; only root can give a file to it
 PASSWORDS = ("postgres", "ingest", "gateway", "analytics", "monitor", "dashboard", "nats", "redis", "grafana")
 KEYS = {"admin_key": "admin", "read_key": "read"}
+RECEIVERS = ("page", "warn", "watchdog")  # of prometheus/alertmanager.yml
 
 
 def random_secret():
@@ -61,6 +63,10 @@ class Folder:
         text = path.read_text().strip() if path.exists() else ""
         return self.write(name, (text or random_secret()) + "\n").strip()
 
+    def keep(self, name):
+        path = self._file(name)
+        self.write(name, path.read_text() if path.exists() else "")
+
 
 def write_all(folder):
     word = {name: folder.once(f"{name}_password") for name in PASSWORDS}
@@ -74,6 +80,8 @@ def write_all(folder):
     folder.write("redis_authorization", f"requirepass {word['redis']}\n")
     folder.write("redis_exporter", json.dumps({"redis://redis:6379": word["redis"]}) + "\n")
     folder.write("auth_keys", auth_keys(key))
+    for name in RECEIVERS:
+        folder.keep(f"receiver_{name}")
 
 
 def auth_keys(key):

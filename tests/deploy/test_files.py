@@ -193,6 +193,12 @@ def test_a_deleted_password_comes_anew_and_everywhere(tmp_path):
     assert changed == {"nats_password", "nats_url", "nats_authorization"}
 
 
+def test_what_receivers_are_told_by_is_left_as_it_is(tmp_path):
+    assert make_secrets(tmp_path)["receiver_page"] == ""
+    (tmp_path / "secrets/receiver_page").write_text("an address\n")
+    assert make_secrets(tmp_path)["receiver_page"] == "an address\n"
+
+
 def test_a_key_is_not_in_the_file_that_the_gateway_reads(tmp_path):
     made = make_secrets(tmp_path)
     assert made["admin_key"].strip() not in made["auth_keys"]
