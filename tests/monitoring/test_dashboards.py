@@ -12,8 +12,9 @@ from exporters import EXPORTERS, TOLD
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOARDS = sorted((ROOT / "grafana/dashboards").glob("*.json"))
 PROMTOOL = ROOT / ".run" / "bin" / "promtool"
-# Names that no metrics.def has: those of metrics_process.c, and Prometheus's own.
-PROCESS = {"up", *re.findall(r'"((?:process|adledger)_\w+)"', (ROOT / "shared/runtime/metrics_process.c").read_text())}
+# Names that no metrics.def has: those of metrics_process.c, and Prometheus's and Alertmanager's own.
+PROCESS = {"up", "prometheus_rule_evaluation_failures_total", "prometheus_notifications_dropped_total", "alertmanager_notifications_failed_total",
+           *re.findall(r'"((?:process|adledger)_\w+)"', (ROOT / "shared/runtime/metrics_process.c").read_text())}
 SUFFIX = re.compile(r"_(bucket|sum|count)$")
 
 
@@ -55,7 +56,7 @@ def told():
 
 
 def recorded():
-    return set(re.findall(r"record: (\S+)", (ROOT / "prometheus/rules/recording.yml").read_text()))
+    return {name for path in (ROOT / "prometheus/rules").glob("*.yml") for name in re.findall(r"record: (\S+)", path.read_text())}
 
 
 def test_the_dashboards_are_what_the_descriptions_say():
