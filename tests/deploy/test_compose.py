@@ -238,7 +238,7 @@ def ask_prometheus(path):
 
 def every_instance_is_scraped(since):
     """Not by what Prometheus remembers: an instant's samples may be 5 minutes old."""
-    wanted = {"gateway": 2, "ingest": 2, "analytics": 1, "redis": 1, "postgres": 1, "prometheus": 1}
+    wanted = {"gateway": 2, "ingest": 2, "analytics": 1, "redis": 1, "postgres": 1, "prometheus": 1, "alertmanager": 1}
     query = urllib.parse.quote(f"sum by (job) (up and timestamp(up) > {since})")
     up = {row["metric"]["job"]: int(row["value"][1]) for row in ask_prometheus(f"query?query={query}")["result"]}
     return all(up.get(job) == count for job, count in wanted.items())
