@@ -30,16 +30,6 @@ void gate_end(struct gate *self)
     guard_end(&self->guard);
 }
 
-/* A SQLSTATE that only a person can mend is also counted apart: service_pause logs it as an error.
- */
-static void report(struct gate *self, const struct breaker_permit *permit,
-                   enum breaker_result result)
-{
-    if (result == BREAKER_CONFIGURATION)
-        ingest_count(METRIC_ingest_configuration_errors_total, 1);
-    guard_report(&self->guard, permit, result, clock_now_ms());
-}
-
 /* Connects unless connected. */
 static bool reach(struct gate *self, struct error *err)
 {
@@ -57,14 +47,14 @@ bool gate_ask(struct gate *self, struct breaker_permit *out_permit, struct error
         return error_set(err, ERROR_UNAVAILABLE, "gate: the database's breaker is open");
     if (reach(self, err))
         return true;
-    report(self, out_permit, pg_judge_connect(self->pg, err));
+    guard_report(&self->guard, out_permit, pg_judge_connect(self->pg, err), clock_now_ms());
     return false;
 }
 
 bool gate_answer(struct gate *self, const struct breaker_permit *permit, bool is_done,
                  const struct error *err)
 {
-    report(self, permit, pg_judge(self->pg, is_done, err));
+    guard_report(&self->guard, permit, pg_judge(self->pg, is_done, err), clock_now_ms());
     return is_done;
 }
 

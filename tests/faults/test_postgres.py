@@ -116,7 +116,7 @@ def test_row_13_postgres_is_read_only(rig):
         rig.books.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = 'adledger'")
         load.flow(5)
         assert breaker_opened(rig, "configuration") > opened
-        assert rig.metric("ingest", "ingest_configuration_errors_total") > 0, "nobody is told that somebody must act"
+        assert rig.metric("ingest", "breaker_calls_total", dependency="postgres", result="configuration") > 0, "nobody is told that somebody must act"
         rig.books.sql("ALTER DATABASE adledger RESET default_transaction_read_only")
         rig.recovers(60)
     load.saw_only("202")

@@ -124,7 +124,7 @@ CASES = {
     "BreakerOpen": stands("breaker_state", 1, 0, labels='job="ingest", instance="i", dependency="postgres", state="open"'),
     "NatsConnectionLost": (({**one("loops_connected", "0x20"), **one("loops", "1x20")}, 5), ({**one("loops_connected", "1x20"), **one("loops", "1x20")}, 5)),
     "StreamsUnseen": ((one("stream_seen_at_seconds", "0x20"), 10), (one("stream_seen_at_seconds", "0+60x20"), 10)),
-    "ConfigurationErrors": rises("ingest_configuration_errors_total"),
+    "ConfigurationErrors": rises("breaker_calls_total", 'job="ingest", instance="i", dependency="postgres", result="configuration"'),
     "SpoolInUse": stands("spool_events", 5, 0),
     "SpoolGrowing": ((one("spool_events", "0+10x40"), 40), (one("spool_events", "400-10x40"), 40)),
     "SpoolOld": stands("spool_oldest_age_seconds", 1000, 30),
