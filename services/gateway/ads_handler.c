@@ -6,11 +6,11 @@
 #include "base/time_text.h"
 #include "catalogue.h"
 #include "gateway.h"
+#include "http/etag.h"
 #include "http/query_string.h"
 #include "http/request.h"
 #include "http/respond.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +19,6 @@ enum {
     LIMIT_MAX = 1000,
     AD_BYTES_MAX = 64 * 1024, /* of one ad; its texts are whatever the catalogue's owner entered */
     LEGACY_BYTES_MAX = 64 * 1024 * 1024,
-    ETAG_SIZE = 20, /* quotes and 16 digits */
 };
 
 static const char *const names[] = {"limit", "cursor", NULL};
@@ -83,36 +82,10 @@ static bool has_more(const struct catalogue_snapshot *catalogue, size_t at)
     return at < catalogue_count(catalogue);
 }
 
-static void format_etag(const struct catalogue_snapshot *catalogue, char out[ETAG_SIZE])
-{
-    (void)snprintf(out, ETAG_SIZE, "\"%016" PRIx64 "\"", catalogue_version(catalogue));
-}
-
-/* If-None-Match: * or a list of tags; a weak one matches too (RFC 9110, 13.1.2). */
-static bool has_match(const char *list, size_t size, const char *etag)
-{
-    size_t etag_size = strlen(etag);
-
-    if (size == 1 && list[0] == '*')
-        return true;
-    return memmem(list, size, etag, etag_size) != NULL; /* the quotes delimit it */
-}
-
-/* Sets the ETag; true: the client has this version, and 304 has been answered. */
+/* True: the client has this version of the catalogue, and that has been answered. */
 static bool respond_unchanged(h2o_req_t *req, const struct catalogue_snapshot *catalogue)
 {
-    ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_IF_NONE_MATCH, -1);
-    char *etag = h2o_mem_alloc_pool(&req->pool, ETAG_SIZE);
-
-    format_etag(catalogue, etag);
-    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_ETAG, NULL, etag, strlen(etag));
-    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, NULL,
-                   H2O_STRLIT("no-cache"));
-    if (at == -1 ||
-        !has_match(req->headers.entries[at].value.base, req->headers.entries[at].value.len, etag))
-        return false;
-    respond_empty(req, 304);
-    return true;
+    return etag_respond_unchanged(req, catalogue_version(catalogue));
 }
 
 static void respond_text(h2o_req_t *req, const struct text *text)
