@@ -12,6 +12,7 @@
 #include "gateway.h"
 #include "http/ops.h"
 #include "legacy_analytics.h"
+#include "openapi_handler.h"
 #include "receipt_handler.h"
 
 enum { EVENT_BODY_MAX = 4 << 10, EVENTS_BODY_MAX = 1 << 20, REPLAY_BODY_MAX = 64 << 10 };
@@ -44,6 +45,7 @@ const struct route gateway_routes[] = {
     {"GET", "/ads", ads_list_legacy, 0, 0},
     {"GET", "/ads/analytics", analytics_get_legacy, 0, ROUTE_READ},
 
+    {"GET", "/swagger/swagger.yaml", openapi_get, 0, 0},
     ROUTES_OPS,
     {.path = NULL},
 };

@@ -11,7 +11,7 @@ from deployment import ROOT, copy_sources
 
 RULES, BOARDS = "tests/monitoring/test_rules.py", "tests/monitoring/test_dashboards.py"
 FILES, MANIFESTS, NAMES, CODES = "tests/deploy/test_files.py", "tests/deploy/test_manifests.py", "tests/contract/test_names.py", "tests/contract/test_codes.py"
-PROXY = "tests/integration/test_front_proxy.py"
+OPENAPI, PROXY = "tests/contract/test_openapi.py", "tests/integration/test_front_proxy.py"
 COMPOSE, POLICIES = "docker-compose.prod.yaml", "k8s/base/network.yaml"
 OVERVIEW, BUSINESS = "grafana/dashboards/adledger-overview.json", "grafana/dashboards/adledger-business.json"
 
@@ -85,6 +85,10 @@ BREAKS = {
     "a script with a fault": ("config/prod/postgres-init.sh", r"\Z", "cd $nowhere\n", f"{FILES}::test_the_shell_scripts_have_no_findings", "In config/prod/postgres-init.sh line"),
     # ---- pages, settings
     "a route that is not on the page": ("docs/api.md", r"/api/v1/audit", "/api/v1/", f"{NAMES}::test_every_route_is_on_the_page", "docs/api.md does not have /api/v1/audit"),
+    "a route that is not in the document": ("proto/openapi.yaml", r"  /api/v1/audit:\n.*?(?=  /api/v1/dlq:)", "", f"{OPENAPI}::test_every_route_is_in_the_document_and_no_other",
+                                            "not in the document: [('GET', '/api/v1/audit')]"),
+    "a document that is not OpenAPI": ("proto/openapi.yaml", r"operationId: getAudit", "operationID: getAudit", f"{OPENAPI}::test_the_document_obeys_the_specification",
+                                       "`operationID` is not expected here"),
     "a code that is not on the page": ("docs/api.md", r"(\n## Codes\n.*?) `id_reuse`", r"\1", f"{CODES}::test_every_code_is_documented_with_its_status", "id_reuse"),
     "a setting that is not on the page": ("docs/configuration.md", r"\| `SPOOL_DIR`[^\n]*\n", "", f"{NAMES}::test_the_configuration_page_is_what_the_services_say", "SPOOL_DIR"),
     "a setting that no service has": ("config/prod/gateway.env", r"\Z", "SPOOL_DRI=/\n", f"{NAMES}::test_the_production_environments_name_only_options", "SPOOL_DRI"),

@@ -11,6 +11,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+import node_packages  # noqa: E402
+
 COMPOSE = "docker-compose.prod.yaml"
 SERVICES = ["gateway", "ingest", "analytics"]
 PG_BIN = Path("/usr/lib/postgresql/15/bin")
@@ -53,9 +56,7 @@ def test_without_secrets_compose_says_how_to_make_them(tmp_path, gid):
 
 
 def test_schema_and_linter_find_nothing():
-    if not (ROOT / "tests/node_modules/dockerfile-utils").exists():
-        done = run("npm", "ci", "--prefix", "tests", "--no-progress")
-        assert done.returncode == 0, done.stdout + done.stderr
+    node_packages.install()
     done = run("node", "tests/deploy/lint.mjs", COMPOSE, "Dockerfile")
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -14,6 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+import node_packages  # noqa: E402
 from connections import GRAFANA, needed  # noqa: E402
 from manifests import OVERLAYS, SERVICES, Cluster, containers, matches, name_of, pod, pod_labels, render  # noqa: E402
 
@@ -38,9 +39,7 @@ def run(*argv, env=None):
 
 @pytest.fixture(scope="module", autouse=True)
 def node_modules():
-    if not (ROOT / "tests/node_modules/kubernetes-models").exists():
-        done = run("npm", "ci", "--prefix", "tests", "--no-progress")
-        assert done.returncode == 0, done.stdout + done.stderr
+    node_packages.install()
 
 
 def size_bytes(text):

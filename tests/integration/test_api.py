@@ -5,6 +5,7 @@ import re
 import subprocess
 import uuid
 
+import openapi
 import pytest
 from product import CLICK, uuid7, wait_until
 
@@ -379,6 +380,15 @@ def test_operations_of_every_service(product, service):
     assert b"# TYPE adledger_" in metrics.body and b"process_resident_memory_bytes" in metrics.body
     info = client.request("GET", "/info").json()
     assert {"name", "version", "commit", "routes"} <= set(info)
+
+
+def test_the_document_is_served_as_it_was_built_in(product):
+    answer = product.get("/swagger/swagger.yaml")
+    assert answer.status == 200 and answer.headers["content-type"] == "application/yaml"
+    assert answer.body == openapi.FILE.read_bytes()
+    assert product.get("/swagger/swagger.yaml", {"If-None-Match": answer.headers["etag"]}).status == 304
+    head = product.request("HEAD", "/swagger/swagger.yaml")
+    assert (head.status, head.headers["content-length"]) == (200, str(len(answer.body)))
 
 
 def test_no_ad_id_is_ever_a_metric_label(product):

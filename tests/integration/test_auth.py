@@ -21,7 +21,7 @@ JWT_SECRET = "jwt-" + new_key()
 BODY = {"ad_id": "ad-001"}
 COLLECTING = [("POST", path) for path in (CLICK, "/api/v1/ads/impression", "/api/v1/events", "/api/v1/events/validate", "/ads/click", "/ads/impression")]
 READING = [("GET", path) for path in ("/api/v1/ads/analytics", "/ads/analytics", "/api/v1/ads/analytics?ad_id=ad-001")]
-OPEN = [("GET", path) for path in ("/api/v1/ads", "/api/v1/ads/ad-001", "/ads")]
+OPEN = [("GET", path) for path in ("/api/v1/ads", "/api/v1/ads/ad-001", "/ads", "/swagger/swagger.yaml")]
 OPS = [("GET", path) for path in ("/health", "/health/live", "/livez", "/health/ready", "/readyz", "/metrics", "/info")]
 MAY = {"collect": COLLECTING, "read": READING, "server": COLLECTING + READING, "admin": COLLECTING + READING}
 

@@ -51,6 +51,7 @@ ROUTES = [
     Route("DELETE", "/api/v1/dlq/{id}", is_guarded=True, sample="/api/v1/dlq/1"),
     Route("GET", "/ads"),
     Route("GET", "/ads/analytics", query="analytics"),
+    Route("GET", "/swagger/swagger.yaml"),
     *(Route("GET", path) for path in OPS),
 ]
 EVENT_ROUTES = [route for route in ROUTES if route.body == "event"]
