@@ -12,6 +12,7 @@ import uuid
 import secrets
 from pathlib import Path
 
+import openapi
 import psycopg2
 import redis
 
@@ -49,14 +50,17 @@ class Product:
     # ---- HTTP
 
     def request(self, method, path, body=None, headers=None):
+        """What the gateway answers, which is as proto/openapi.yaml says it."""
         if isinstance(body, (dict, list)):
             body, headers = json.dumps(body), {"Content-Type": "application/json", **(headers or {})}
         try:
-            return self.client.request(method, path, body, headers)
+            answer = self.client.request(method, path, body, headers)
         except Closed:  # idle for too long between two tests; what is asked for can be asked for again
             if method not in ("GET", "HEAD"):
                 raise
-            return self.client.request(method, path, body, headers)
+            answer = self.client.request(method, path, body, headers)
+        openapi.check(method, path, answer, body, headers)
+        return answer
 
     def get(self, path, headers=None):
         return self.request("GET", path, headers=headers)
