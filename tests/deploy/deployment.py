@@ -93,6 +93,17 @@ class Deployment:
     def compose(self, *argv, **kwargs):
         return run(["docker-compose", "-f", COMPOSE, *argv], env=self.env, cwd=self.sources, **kwargs)
 
+    def dump(self, path):
+        with open(path, "wb") as out:
+            self._in_postgres("pg_dump", "-U", "postgres", "-Fc", "adledger", stdout=out)
+
+    def restore(self, path):
+        with open(path, "rb") as dump:
+            self._in_postgres("pg_restore", "-U", "postgres", "-d", "adledger", "--exit-on-error", "--single-transaction", stdin=dump)
+
+    def _in_postgres(self, *argv, **kwargs):
+        subprocess.run(["docker-compose", "-f", COMPOSE, "exec", "-T", "postgres", *argv], env=self.env, cwd=self.sources, check=True, **kwargs)
+
     def make_secrets(self):
         run([self.sources / "run", "--secrets"], env=self.env, cwd=self.sources)
 
