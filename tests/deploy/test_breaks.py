@@ -11,6 +11,8 @@ from deployment import ROOT, copy_sources
 
 RULES, BOARDS = "tests/monitoring/test_rules.py", "tests/monitoring/test_dashboards.py"
 FILES, MANIFESTS, NAMES, CODES = "tests/deploy/test_files.py", "tests/deploy/test_manifests.py", "tests/contract/test_names.py", "tests/contract/test_codes.py"
+BY_COMPOSE = "test_postgres_by_compose_takes_its_configuration_and_nobody_in_plain_text"
+GRAFANA = "test_grafana_is_told_nothing_that_it_does_not_know"
 OPENAPI, PROXY = "tests/contract/test_openapi.py", "tests/integration/test_front_proxy.py"
 COMPOSE, POLICIES = "docker-compose.prod.yaml", "k8s/base/network.yaml"
 OVERVIEW, BUSINESS = "grafana/dashboards/adledger-overview.json", "grafana/dashboards/adledger-business.json"
@@ -81,6 +83,14 @@ BREAKS = {
     "an unknown setting of Redis in production": ("config/prod/redis.conf", r"maxmemory", "maxmemroy", f"{FILES}::test_redis_takes_its_configuration", "maxmemroy 768mb"),
     "an unknown setting of NATS": ("config/nats.conf", r"max_payload", "max_paylaod", f"{FILES}::test_nats_takes_its_configuration", 'unknown field "max_paylaod"'),
     "an unknown setting of NATS in production": ("config/prod/nats.conf", r"sync_interval", "sync_intreval", f"{FILES}::test_nats_takes_its_configuration", 'unknown field "sync_intreval"'),
+    "a certificate that NATS does not find": ("config/prod/nats.tls.conf", r"nats\.pem", "nast.pem", f"{FILES}::test_nats_takes_its_configuration", "nast.pem"),
+    "an unknown setting of NATS by compose": ("config/prod/nats.tls.conf", r"timeout: 2", "timeuot: 2", f"{FILES}::test_nats_takes_its_configuration", '"timeuot"'),
+    "an unknown setting of PostgreSQL by compose": ("config/prod/postgresql.conf", r"ssl = on", "sll = on", f"{FILES}::{BY_COMPOSE}", '"sll"'),
+    "who may connect, misspelt": ("config/prod/pg_hba.conf", r"scram-sha-256", "scram-sah-256", f"{FILES}::{BY_COMPOSE}", 'invalid authentication method "scram-sah-256"'),
+    "PostgreSQL in plain text": ("config/prod/pg_hba.conf", r"hostssl", "host", f"{FILES}::{BY_COMPOSE}", "'host'"),
+    "an unknown key of Grafana": ("grafana/provisioning/dashboards/adledger.yaml", r"allowUiUpdates", "allowUIUpdates", f"{FILES}::{GRAFANA}[dashboards-providers]", "allowUIUpdates"),
+    "an unknown key of a datasource": ("grafana/provisioning/datasources/adledger.yaml", r"sslRootCertFile", "sslRootCert", f"{FILES}::{GRAFANA}[datasources-datasources]",
+                                       "{'sslRootCert'}"),
     "an unknown setting of PostgreSQL": ("config/postgresql.conf", r"max_wal_size", "max_wla_size", f"{FILES}::test_postgres_takes_its_configuration", '"max_wla_size"'),
     "a script with a fault": ("config/prod/postgres-init.sh", r"\Z", "cd $nowhere\n", f"{FILES}::test_the_shell_scripts_have_no_findings", "In config/prod/postgres-init.sh line"),
     # ---- pages, settings

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ SERVICES = ["gateway", "ingest", "analytics"]
 PG_BIN = Path("/usr/lib/postgresql/15/bin")
 
 
-def run(*argv, env=None):
-    return subprocess.run([str(part) for part in argv], cwd=ROOT, text=True, capture_output=True, check=False,
+def run(*argv, env=None, text=None):
+    return subprocess.run([str(part) for part in argv], cwd=ROOT, input=text, text=True, capture_output=True, check=False,
                           env={**os.environ, **(env or {})})
 
 
@@ -117,13 +118,16 @@ def test_every_image_runs_as_a_user_without_rights():
 
 
 def test_nats_takes_its_configuration(tmp_path):
+    make_secrets(tmp_path)
     (tmp_path / "etc/nats").mkdir(parents=True)
-    (tmp_path / "run/secrets").mkdir(parents=True)
-    shutil.copy(ROOT / "config/prod/nats.conf", tmp_path / "etc/nats")
-    (tmp_path / "run/secrets/nats_authorization").write_text("authorization {user: a, password: b}\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "secrets").rename(tmp_path / "run/secrets")  # nats.conf names it by the way from its own folder
+    for name in ("nats.conf", "nats.tls.conf"):
+        text = (ROOT / "config/prod" / name).read_text()
+        (tmp_path / "etc/nats" / name).write_text(text.replace('"/run/secrets/', f'"{tmp_path}/run/secrets/'))
     env = {"NATS_SERVER_NAME": "a", "NATS_HOST": "127.0.0.1", "NATS_PORT": "4222", "NATS_MONITOR": "127.0.0.1:8222", "NATS_STORE": str(tmp_path),
            "NATS_MAX_FILE_STORE": "1GB", "NATS_USER": "a", "NATS_PASSWORD": "b"}
-    for file in (ROOT / "config/nats.conf", tmp_path / "etc/nats/nats.conf"):
+    for file in (ROOT / "config/nats.conf", tmp_path / "etc/nats/nats.conf", tmp_path / "etc/nats/nats.tls.conf"):
         done = run(".run/bin/nats-server", "-t", "-c", file, env=env)
         assert done.returncode == 0, done.stderr
 
@@ -143,6 +147,50 @@ def test_redis_takes_its_configuration(tmp_path):
 def test_postgres_takes_its_configuration(tmp_path):
     done = run(PG_BIN / "postgres", "-C", "shared_buffers", "-D", tmp_path, "-c", f"config_file={ROOT / 'config/postgresql.conf'}")
     assert done.returncode == 0, done.stderr
+
+
+def test_postgres_by_compose_takes_its_configuration_and_nobody_in_plain_text():
+    """In single-user mode, which reads both files and listens nowhere."""
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory(prefix="adledger-postgres-", dir="/tmp") as work:
+        folder = Path(work)
+        for file in ("config/postgresql.conf", "config/prod/pg_hba.conf"):
+            shutil.copy(ROOT / file, folder)
+        text = (ROOT / "config/prod/postgresql.conf").read_text()
+        (folder / "postgresql.prod.conf").write_text(text.replace("/etc/adledger/pg_hba.conf", f"{folder}/pg_hba.conf"))
+        if as_user:
+            folder.chmod(0o755)
+            (folder / "data").mkdir()
+            shutil.chown(folder / "data", "postgres")
+        made = run(*as_user, PG_BIN / "initdb", "-D", folder / "data", "-U", "postgres", "--no-sync", "--auth=trust")
+        assert made.returncode == 0, made.stderr
+        rules = "SELECT coalesce(error, type) AS rule FROM pg_hba_file_rules WHERE current_setting('ssl')::bool"
+        done = run(*as_user, PG_BIN / "postgres", "--single", "-D", folder / "data", "-c", f"config_file={folder}/postgresql.prod.conf", "postgres", text=rules)
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r'rule = "(.*)"', done.stdout) == ["local", "local", "hostssl"], done.stdout + done.stderr
+
+
+# What Grafana 11 reads of an entry, and of its jsonData by type, as far as it is of use here: it passes over the rest without a word.
+PROVISIONED = {
+    "providers": {"name", "orgId", "type", "folder", "folderUid", "disableDeletion", "updateIntervalSeconds", "allowUiUpdates", "options"},
+    "datasources": {"name", "uid", "type", "access", "orgId", "url", "user", "database", "basicAuth", "basicAuthUser", "withCredentials", "isDefault", "version",
+                    "editable", "correlations", "jsonData", "secureJsonData"},
+}
+JSON_DATA = {
+    "prometheus": {"timeInterval", "queryTimeout", "httpMethod", "prometheusType", "prometheusVersion"},
+    "grafana-postgresql-datasource": {"database", "sslmode", "tlsConfigurationMethod", "sslRootCertFile", "sslCertFile", "sslKeyFile", "postgresVersion", "timescaledb",
+                                      "maxOpenConns", "maxIdleConns", "connMaxLifetime", "timeInterval"},
+}
+
+
+@pytest.mark.parametrize("name, kind", [("dashboards", "providers"), ("datasources", "datasources")])
+def test_grafana_is_told_nothing_that_it_does_not_know(name, kind):
+    about = yaml.safe_load((ROOT / f"grafana/provisioning/{name}/adledger.yaml").read_text())
+    assert set(about) == {"apiVersion", kind} and about["apiVersion"] == 1
+    for entry in about[kind]:
+        assert not set(entry) - PROVISIONED[kind], f"{entry['name']} has a key that is not known: {set(entry) - PROVISIONED[kind]}"
+        unknown = set(entry.get("jsonData", {})) - JSON_DATA.get(entry["type"], set())
+        assert not unknown, f"{entry['name']} has a key in jsonData that is not known: {unknown}"
 
 
 # ---- the files of the checks themselves
