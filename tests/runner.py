@@ -20,6 +20,7 @@ import fuzzing
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test-logs"
+OTHER = ROOT / "build" / "other"
 JOBS = str(os.cpu_count() or 2)
 TELLING = threading.Lock()  # a stage's lines stand together
 
@@ -101,6 +102,26 @@ def pytest(name, paths, extra=()):
     return counts
 
 
+def git(*argv):
+    done = subprocess.run(["git", "-C", str(ROOT), *map(str, argv)], text=True, capture_output=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def build_other():
+    """The newest version whose services are not these, for tests/faults/test_upgrade.py, in a worktree that the next run goes on with."""
+    if os.environ.get("ADLEDGER_OTHER_BUILD"):
+        return Counts(hint="ADLEDGER_OTHER_BUILD names one")
+    changed = git("log", "-1", "--format=%H", "--", "services", "shared", "config/sql")
+    other = changed and git("rev-parse", "--verify", "--quiet", f"{changed}~1")
+    if not other:
+        return Counts(skipped=1, hint="no earlier version is here to upgrade from: a shallow clone (git fetch --unshallow), or no clone at all")
+    to = ["-C", OTHER, "checkout", "--quiet", "--detach"] if (OTHER / ".git").exists() else ["worktree", "add", "--quiet", "--force", "--detach", OTHER]
+    if git(*to, other) is None:
+        return Counts(failed=1, hint=f"git {' '.join(map(str, to))} {other} failed: it may help to delete {OTHER}")
+    os.environ["ADLEDGER_OTHER_BUILD"] = str(OTHER / "build" / "release")
+    return one_check("build-other", [OTHER / "tools" / "build", "release", "services"])
+
+
 def fuzz():
     """Each parser of outside bytes against inputs of a fuzzer's making; only under --full, it takes minutes."""
     for ready in (one_check("fuzz-configure", fuzzing.configure_command()), one_check("fuzz-build", fuzzing.build_command())):
@@ -138,6 +159,7 @@ STAGES = [
     ("layers", "quick full", lambda: one_check("layers", ["/usr/bin/python3", "tests/lint/layers.py"])),
     ("unit (dev)", "quick full", lambda: ctest("dev", "unit")),
     ("build (release)", "full faults", lambda: build("release", "services", "importer", "fault_load")),
+    ("build (other)", "faults", build_other),
     ("integration (C)", "beside", lambda: ctest("dev", "integration")),
     ("deployment files", "beside", lambda: pytest("deployment-files", ["tests/deploy/test_files.py", "tests/deploy/test_manifests.py"])),
     ("pods", "full", lambda: pytest("pods", ["tests/deploy/test_pods.py"])),
@@ -166,7 +188,7 @@ def run_stage(stage, total):
     note = f", {counts.skipped} skipped" if counts.skipped else ""
     with TELLING:
         print(f"{name:<19} {counts.passed:>5} passed, {counts.failed} failed{note}  ({seconds:.1f} s)", flush=True)
-        if counts.failed:
+        if counts.failed or not counts.passed:
             print("\n".join("    " + line for line in counts.hint.splitlines()), flush=True)
         total.passed += counts.passed
         total.failed += counts.failed

@@ -1,6 +1,7 @@
 """Another version in the place of each process, under load, and the former one again: docs/operations.md, Upgrading.
 
-ADLEDGER_OTHER_BUILD names the build/release of another version's checkout; without it there is nothing to try.
+ADLEDGER_OTHER_BUILD names the build/release of another version's checkout; without it there is nothing to try. ./test --faults
+builds one itself.
 """
 
 import json
