@@ -61,6 +61,7 @@ BREAKS = {
                              "prometheus is published to everybody"),
     "a container with a capability": (COMPOSE, r"    user: redis\n", "    user: redis\n    cap_add: [SYS_ADMIN]\n", f"{FILES}::test_every_container_is_cut_down_to_what_it_needs",
                                    "redis may do more than it needs"),
+    "a container without a user": (COMPOSE, r"    user: postgres\n", "", f"{FILES}::test_every_container_is_cut_down_to_what_it_needs", "postgres runs as whom its image likes"),
     "an image without a user": ("Dockerfile", r"USER 10001:10001\nEXPOSE 8081", "EXPOSE 8081", f"{FILES}::test_every_image_runs_as_a_user_without_rights", "the image of ingest"),
     "an image that runs as root": ("Dockerfile", r"(EXPOSE 8082)", r"USER root\n\1", f"{FILES}::test_every_image_runs_as_a_user_without_rights", "the image of analytics"),
     "an unknown instruction": ("Dockerfile", r"STOPSIGNAL", "STOPSINGAL", f"{FILES}::test_schema_and_linter_find_nothing", "STOPSINGAL"),
