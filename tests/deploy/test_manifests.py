@@ -1,6 +1,7 @@
 """The Kubernetes manifests, without a cluster: schemas, references, what a pod may do, sees and reaches."""
 
 import itertools
+import json
 import os
 import re
 import shutil
@@ -66,9 +67,10 @@ def test_apply_of_the_folder_finds_manifests_alone():
 
 
 def with_monitors(folder):
-    """The production overlay with the optional component, as its comment says to switch it on."""
+    """The production overlay with its optional components, as its comments say to switch them on, and the label that a chart's Prometheus asks for."""
     up = os.path.relpath(ROOT / "k8s", folder)
-    (folder / "kustomization.yaml").write_text(f"resources: [{up}/overlays/prod]\ncomponents: [{up}/components/prometheus-operator]\n")
+    (folder / "kustomization.yaml").write_text(f"resources: [{up}/overlays/prod]\ncomponents: [{up}/components/prometheus-operator, {up}/components/grafana-dashboards]\n"
+                                               "labels: [{pairs: {release: a}}]\n")
     return folder
 
 
@@ -80,6 +82,17 @@ def test_every_object_obeys_its_schema(tmp_path):
         files[-1].write_text(render(folder))
     done = run("node", "tests/deploy/manifests.mjs", *files)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_grafana_and_prometheus_of_a_chart_find_what_is_theirs(tmp_path):
+    cluster = Cluster(with_monitors(tmp_path))
+    boards = {}
+    for item in cluster.all("ConfigMap"):
+        if item["metadata"]["labels"].get("grafana_dashboard") == "1":
+            boards |= item["data"]
+            assert len(json.dumps(item)) < 2**18, "kubectl apply keeps a copy in an annotation, which holds no more"
+    assert boards == {path.name: path.read_text() for path in (ROOT / "grafana/dashboards").glob("*.json")}
+    assert {item["metadata"]["labels"]["release"] for item in cluster.all("ServiceMonitor", "PrometheusRule")} == {"a"}
 
 
 def test_the_schema_check_finds_what_is_wrong(tmp_path):
