@@ -120,6 +120,9 @@ class Deployment:
     def inspect(self, container):
         return json.loads(self.docker("inspect", container))[0]
 
+    def image_size(self, image):
+        return int(self.docker("image", "inspect", "--format", "{{.Size}}", image))
+
     def address(self, service):
         networks = self.inspect(self.containers(service)[0])["NetworkSettings"]["Networks"]
         return networks[f"{PROJECT}_data"]["IPAddress"]
