@@ -96,9 +96,9 @@ def pytest(name, paths, extra=()):
     except (OSError, AttributeError, xml.etree.ElementTree.ParseError):
         return Counts(failed=1, hint=tail(output))
     failed = count["failures"] + count["errors"]
-    counts = Counts(count["tests"] - failed - count["skipped"], failed, count["skipped"], tail(output, 80))
+    counts = Counts(count["tests"] - failed - count["skipped"], failed, count["skipped"], tail(output, 80) if failed else "")
     if status not in (0, 5) and failed == 0:
-        counts.failed = 1
+        counts.failed, counts.hint = 1, tail(output, 80)
     return counts
 
 

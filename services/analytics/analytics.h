@@ -41,5 +41,5 @@ void analytics_free(struct analytics **analytics);
 MUST_CHECK bool analytics_step(struct analytics *analytics, struct error *err);
 /* Redis holds no position: counting waits for a rebuild. */
 bool analytics_is_waiting(const struct analytics *analytics);
-/* The lease is gone: what is held, and told in /metrics, is not ours any more. */
+/* The lease is gone: what is held is not ours any more, nor is the clock's skew to be told. */
 void analytics_release(struct analytics *analytics);

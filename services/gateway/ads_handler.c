@@ -82,12 +82,6 @@ static bool has_more(const struct catalogue_snapshot *catalogue, size_t at)
     return at < catalogue_count(catalogue);
 }
 
-/* True: the client has this version of the catalogue, and that has been answered. */
-static bool respond_unchanged(h2o_req_t *req, const struct catalogue_snapshot *catalogue)
-{
-    return etag_respond_unchanged(req, catalogue_version(catalogue));
-}
-
 static void respond_text(h2o_req_t *req, const struct text *text)
 {
     if (text_ok(text))
@@ -128,7 +122,8 @@ void ads_list(h2o_req_t *req, const struct route_match *match)
 
     (void)match;
     text_init(&text, (size_t)LIMIT_MAX * AD_BYTES_MAX);
-    if (catalogue == NULL || !parse_page(req, &limit, cursor) || respond_unchanged(req, catalogue))
+    if (catalogue == NULL || !parse_page(req, &limit, cursor) ||
+        etag_respond_unchanged(req, catalogue_version(catalogue)))
         return;
     at = catalogue_after(catalogue, cursor); /* "" is before every id */
     text_add_str(&text, "{\"ads\":[");
@@ -157,7 +152,7 @@ void ads_get(h2o_req_t *req, const struct route_match *match)
         respond_fault(req, FAULT_UNKNOWN_AD, "ad_id", "there is no such ad");
         return;
     }
-    if (respond_unchanged(req, catalogue))
+    if (etag_respond_unchanged(req, catalogue_version(catalogue)))
         return;
     add_ad(&text, ad, false);
     respond_text(req, &text);
@@ -171,7 +166,7 @@ void ads_list_legacy(h2o_req_t *req, const struct route_match *match)
 
     (void)match;
     text_init(&text, LEGACY_BYTES_MAX);
-    if (catalogue == NULL || respond_unchanged(req, catalogue))
+    if (catalogue == NULL || etag_respond_unchanged(req, catalogue_version(catalogue)))
         return;
     text_add_char(&text, '[');
     (void)add_ads(&text, catalogue, &at, catalogue_count(catalogue), true);

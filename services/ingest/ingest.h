@@ -58,5 +58,5 @@ bool ingest_is_blocked(const struct ingest *self); /* the breaker is open */
 
 /* What is held is dropped, the position is read again. */
 void ingest_forget(struct ingest *self);
-/* The lease has gone, too: what /metrics tells of the partition is its next reader's to tell. */
+/* The lease has gone, too: so do the clock's skew and what is behind, which alerts stand on. */
 void ingest_release(struct ingest *self);

@@ -1,7 +1,6 @@
 """What rules and dashboards may ask of the stores' exporters, by the job and the image that tells it.
 
-The names were read off what the exporters say: those of redis-exporter and postgres-exporter off Debian's, which ran
-(1.45 and 0.11), of nats-exporter and of postgres-exporter's own 0.15 off their sources. test_live.py does not start them.
+test_live.py does not start them: change a version here together with its names.
 """
 
 EXPORTERS = {

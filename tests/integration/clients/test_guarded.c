@@ -31,6 +31,18 @@ static struct redis *redis_behind(const struct server *server, struct guard *gua
     return redis;
 }
 
+static struct pg *pg_behind(const struct server *server, struct guard *guard)
+{
+    struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(server),
+                                                .application = "test",
+                                                .connect_ms = CONNECT_MS,
+                                                .query_ms = CALL_MS,
+                                                .guard = guard});
+
+    assert_non_null(pg);
+    return pg;
+}
+
 static void fail_until_open(struct redis *redis, struct guard *guard)
 {
     struct error refusal;
@@ -155,12 +167,7 @@ TEST(a_postgres_whose_deployment_is_broken_is_refused_at_once)
     AUTO(server_close) struct server *server = server_open_postgres();
     struct guard guard;
     init_guard(&guard, GUARD_POSTGRES);
-    AUTO(pg_close)
-    struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(server),
-                                                .application = "test",
-                                                .connect_ms = CONNECT_MS,
-                                                .query_ms = CALL_MS,
-                                                .guard = &guard});
+    AUTO(pg_close) struct pg *pg = pg_behind(server, &guard);
 
     for (int i = 0; i < 100; i++)
         assert_ok(pg_query(pg, NULL, "SELECT 1", NULL, 0, NULL, err));
@@ -177,12 +184,7 @@ TEST(a_postgres_that_is_killed_is_refused_at_once_and_found_again)
     AUTO(server_close) struct server *server = server_open_postgres();
     struct guard guard;
     init_guard(&guard, GUARD_POSTGRES);
-    AUTO(pg_close)
-    struct pg *pg = pg_new(&(struct pg_options){.endpoint = server_endpoint(server),
-                                                .application = "test",
-                                                .connect_ms = CONNECT_MS,
-                                                .query_ms = CALL_MS,
-                                                .guard = &guard});
+    AUTO(pg_close) struct pg *pg = pg_behind(server, &guard);
     struct error refusal;
     int64_t began_ms;
 
