@@ -31,8 +31,10 @@ def print_addresses(stack):
 adledger is ready.
 
   API         {base}/api/v1
-  health      {base}/health        metrics  {base}/metrics
-  ingest      {stack.url('ingest')}/health    analytics  {stack.url('analytics')}/health
+  health      {base}/health
+  metrics     {base}/metrics
+  ingest      http://localhost:{stack.port('ingest')}/health
+  analytics   http://localhost:{stack.port('analytics')}/health
 
 Try it:
 
@@ -110,7 +112,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./run", description="Runs a whole adledger on loopback, under .run/, until Ctrl-C.",
                                      epilog="Without an option, one process that ends by itself ends all, with status 1. In the environment: PORT, "
                                             "INGEST_PORT, ANALYTICS_PORT, and RUN_DIR, another directory than .run/. A second adledger beside the "
-                                            "first: PORT=8090 RUN_DIR=DIR ./run; DIR is to be its own, for --clean deletes what is in it.")
+                                            "first: PORT=8090 RUN_DIR=DIR ./run; DIR must be new or empty, for --clean deletes what is in it.")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--detach", action="store_true", help="return when ready; starts whatever is down")
     mode.add_argument("--stop", action="store_true", help="stop everything, nothing is lost")

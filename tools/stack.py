@@ -39,6 +39,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from keys import key_line, new_key  # noqa: E402
 from processes import STOP_SECONDS, Process, StackError, free_port, port_is_free, say  # noqa: E402
 
+OUR_DIR = ROOT / ".run"
 PG_BIN = Path("/usr/lib/postgresql/15/bin")
 START_SECONDS = 30
 LOAD_SECONDS = 600  # Redis may have gigabytes to read
@@ -46,6 +47,7 @@ HEALTH_SECONDS = 15
 # Private servers stay away from the standard ports, so that they never meet the machine's own.
 PREFERRED_PORTS = {"nats": 24222, "nats_monitor": 28222, "postgres": 25432, "redis": 26379,
                    "gateway": 8080, "ingest": 8081, "analytics": 8082}
+SETTINGS, SETTINGS_KEYS = "settings.json", {"ports", "passwords"}
 SERVERS = ("nats", "postgres", "redis")
 SERVICES = ("ingest", "analytics", "gateway")
 
@@ -59,11 +61,12 @@ def command(settings=""):
 class Stack:
     """All six processes. `fixed_ports` picks ports; others are preferred or free ones."""
 
-    def __init__(self, directory=os.environ.get("RUN_DIR") or ROOT / ".run", binaries=None, fixed_ports=None, prefer_ports=True, env=None):
+    def __init__(self, directory=os.environ.get("RUN_DIR") or OUR_DIR, binaries=None, fixed_ports=None, prefer_ports=True, env=None):
         self.dir = Path(directory).absolute()
         self.binaries = Path(binaries or os.environ.get("ADLEDGER_BINARIES") or ROOT / "build" / "release")
         self.extra_env = dict(env or {})
         self.dir.mkdir(parents=True, exist_ok=True)
+        self._refuse_foreign()
         self.processes = {}
         self.via = {}  # (service, server) -> the port that this service uses instead of the server's own
         self.url_files = None  # a directory: services get their servers' URLs by files in it, as a deployment's secrets
@@ -73,9 +76,20 @@ class Stack:
 
     # ---- settings -------------------------------------------------------------------------------
 
+    def _refuse_foreign(self):
+        """clean() deletes what is in the directory: another than our own must have been empty when we came."""
+        settings = self.dir / SETTINGS
+        if settings.exists():
+            with contextlib.suppress(ValueError):
+                if SETTINGS_KEYS <= set(json.loads(settings.read_text())):
+                    return
+        elif self.dir == OUR_DIR or not any(self.dir.iterdir()):
+            return
+        raise StackError(f"{self.dir} is not adledger's: RUN_DIR must be empty, new, or made by ./run")
+
     def _load_settings(self, fixed_ports, prefer_ports):
-        path = self.dir / "settings.json"
-        settings = json.loads(path.read_text()) if path.exists() else {"ports": {}, "passwords": {}}
+        path = self.dir / SETTINGS
+        settings = json.loads(path.read_text()) if path.exists() else {key: {} for key in SETTINGS_KEYS}
         for name in ("nats", "postgres", "redis"):
             # A letter first: nats-server reads a value of digits alone as a number.
             settings["passwords"].setdefault(name, "p" + secrets.token_hex(16))
@@ -292,7 +306,10 @@ class Stack:
 
     def _check_port(self, name):
         if not port_is_free(self.port(name)):
-            hint = f"choose another with {command('PORT=8090')}" if name == "gateway" else f"end what uses it, or set {name.upper()}_PORT"
+            variable = f"{name.upper()}_PORT"
+            hint = f"choose another with {command('PORT=8090')}" if name == "gateway" else f"end what uses it, or set {variable}"
+            if variable in os.environ:
+                hint = f"{variable} asks for it: set another, or none"
             raise StackError(f"port {self.port(name)} for {name} is taken: {hint}")
 
     def _check_settings(self, name):
@@ -405,7 +422,7 @@ class Stack:
         data = self.dir / "postgres"
         if data.is_symlink():
             shutil.rmtree(data.resolve().parent, ignore_errors=True)
-        for path in self.dir.iterdir():
+        for path in sorted(self.dir.iterdir(), key=lambda path: path.name == SETTINGS):  # last: it says that the rest is ours
             if path.name != "bin":
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 

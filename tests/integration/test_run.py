@@ -128,3 +128,26 @@ def test_a_taken_port_is_named_with_what_to_do(run):
         other.listen()
         done = run("--detach", check=False)
     assert done.returncode == 1 and f"is taken: choose another with PORT=8090 RUN_DIR={run.directory} ./run" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--clean", "--detach"])
+@pytest.mark.parametrize("name", ["letter.txt", "settings.json"])
+def test_a_directory_of_somebody_else_is_left_alone(run, tmp_path, option, name):
+    (tmp_path / name).write_text("[]")
+    done = run(option, check=False, RUN_DIR=str(tmp_path))
+    assert done.returncode == 1 and f"{tmp_path} is not adledger's" in done.stderr
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "[]")]
+
+
+def test_an_option_that_is_none_is_told_at_once(run):
+    done = run("--detatch", check=False)
+    assert done.returncode == 2 and "unrecognized arguments: --detatch" in done.stderr and "==>" not in done.stderr
+
+
+def test_the_addresses_of_one_stack_do_not_start_another_on_them(run):
+    run("--detach")
+    run.env["RUN_DIR"] += "-2"  # in a shell that has evaluated --env
+    done = run("--detach", check=False, PORT=str(free_port()))
+    run("--clean")
+    run.env["RUN_DIR"] = str(run.directory)
+    assert done.returncode == 1 and "is taken: INGEST_PORT asks for it: set another, or none" in done.stderr
