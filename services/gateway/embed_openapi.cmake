@@ -1,7 +1,8 @@
 # Writes OUTPUT, a C file with the document of openapi_handler.h, from the YAML file INPUT.
 # cmake -DOUTPUT=... -DINPUT=openapi.yaml -P embed_openapi.cmake
-file(READ "${INPUT}" hex HEX)
-string(REGEX REPLACE "([0-9a-f][0-9a-f])" "'\\\\x\\1'," bytes "${hex}")
+include(${CMAKE_CURRENT_LIST_DIR}/../../shared/bytes_of.cmake)
+
+bytes_of(bytes "${INPUT}")
 file(SHA256 "${INPUT}" digest)
 string(SUBSTRING "${digest}" 0 16 version)
 file(WRITE "${OUTPUT}"

@@ -1,5 +1,7 @@
 # Writes OUTPUT, a C file with the table `migrations` (migrate.h), from the SQL files in INPUTS.
 # cmake -DOUTPUT=... -DINPUTS=a.sql,b.sql -P embed_sql.cmake
+include(${CMAKE_CURRENT_LIST_DIR}/../../shared/bytes_of.cmake)
+
 string(REPLACE "," ";" files "${INPUTS}")
 set(arrays "")
 set(rows "")
@@ -9,9 +11,8 @@ foreach(file IN LISTS files)
         message(FATAL_ERROR "${file}: the name must be NNN_what.sql")
     endif()
     set(version ${CMAKE_MATCH_1})
-    file(READ "${file}" hex HEX)
-    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
-    string(APPEND arrays "static const unsigned char sql_${name}[] = {${bytes}0x00};\n")
+    bytes_of(bytes "${file}")
+    string(APPEND arrays "static const char sql_${name}[] = {${bytes}0};\n")
     string(APPEND rows
         "    {${version}, \"${name}\", sql_${name}, sizeof(sql_${name}) - 1},\n")
 endforeach()

@@ -67,7 +67,7 @@ static bool apply(struct pg *pg, const struct migration *migration, struct error
 {
     if (!pg_begin(pg, "", err))
         return false;
-    if (pg_script(pg, (const char *)migration->sql, err) && record(pg, migration, err))
+    if (pg_script(pg, migration->sql, err) && record(pg, migration, err))
         return pg_commit(pg, err);
     pg_rollback(pg);
     return false;

@@ -17,9 +17,9 @@ struct pg;
 
 struct migration {
     int version;
-    const char *name;         /* "001_init" */
-    const unsigned char *sql; /* NUL-terminated */
-    size_t sql_size;          /* without the NUL */
+    const char *name; /* "001_init" */
+    const char *sql;  /* NUL-terminated */
+    size_t sql_size;  /* without the NUL */
 };
 
 /* Generated from config/sql by embed_sql.cmake; in order of version. */
