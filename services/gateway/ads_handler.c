@@ -149,7 +149,7 @@ void ads_get(h2o_req_t *req, const struct route_match *match)
         return;
     ad = catalogue_find(catalogue, match->params[0].base, match->params[0].len);
     if (ad == NULL || ad->is_archived) {
-        respond_fault(req, FAULT_UNKNOWN_AD, "ad_id", "there is no such ad");
+        respond_fault(req, FAULT_UNKNOWN_AD, "ad_id", "the ad is not in the catalogue");
         return;
     }
     if (etag_respond_unchanged(req, catalogue_version(catalogue)))

@@ -32,7 +32,7 @@ bool analytics_parse(h2o_req_t *req, struct query_spec *out)
     /* An archived ad is found: its history stays. */
     if (out->ad_id[0] == '\0' || catalogue_find(catalogue, out->ad_id, strlen(out->ad_id)) != NULL)
         return true;
-    respond_fault(req, FAULT_UNKNOWN_AD, "ad_id", "there is no such ad");
+    respond_fault(req, FAULT_UNKNOWN_AD, "ad_id", "the ad is not in the catalogue");
     return false;
 }
 
