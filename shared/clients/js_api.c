@@ -3,11 +3,15 @@
 #include "base/auto.h"
 #include "clients/auto_nats.h"
 #include "clients/bus.h"
+#include "runtime/clock.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { SUBJECT_MAX = 160, NOT_FOUND = 404, BAD_REQUEST = 400, NOT_ALLOWED = 401, FORBIDDEN = 403 };
+#define PREFIX "$JS.API."
+
+enum { FULL_SIZE = sizeof(PREFIX) + JS_API_SUBJECT_SIZE };
+enum { NOT_FOUND = 404, BAD_REQUEST = 400, NOT_ALLOWED = 401, FORBIDDEN = 403 };
 
 static void free_ack(jsPubAck **ack)
 {
@@ -52,20 +56,13 @@ static bool refuse(const json_t *refusal, const char *subject, int *out_code, st
                      "nats: %s: %s (%d)", subject, text == NULL ? "refused" : text, *out_code);
 }
 
-static bool ask(struct bus *bus, const char *subject, const char *body, int request_ms,
-                struct js_api_answer *out, struct error *err)
+/* What came of a call; status: of the waiting. */
+static bool read_answer(natsStatus status, const natsMsg *message, const char *subject,
+                        struct js_api_answer *out, struct error *err)
 {
-    AUTO(auto_free_message) natsMsg *message = NULL;
     AUTO(js_api_free) struct js_api_answer answer = {0};
-    natsConnection *connection = bus_connection(bus);
-    char full[SUBJECT_MAX];
     const json_t *refusal;
-    natsStatus status;
 
-    if (!bus_is_connected(bus))
-        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: not connected", subject);
-    snprintf(full, sizeof(full), "$JS.API.%s", subject);
-    status = natsConnection_RequestString(&message, connection, full, body, request_ms);
     if (status != NATS_OK)
         return error_set(err, ERROR_UNAVAILABLE, "nats: %s: %s", subject,
                          natsStatus_GetText(status));
@@ -80,6 +77,21 @@ static bool ask(struct bus *bus, const char *subject, const char *body, int requ
     return true;
 }
 
+static bool ask(struct bus *bus, const char *subject, const char *body, int request_ms,
+                struct js_api_answer *out, struct error *err)
+{
+    AUTO(auto_free_message) natsMsg *message = NULL;
+    natsConnection *connection = bus_connection(bus);
+    char full[FULL_SIZE];
+    natsStatus status;
+
+    if (!bus_is_connected(bus))
+        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: not connected", subject);
+    snprintf(full, sizeof(full), PREFIX "%s", subject);
+    status = natsConnection_RequestString(&message, connection, full, body, request_ms);
+    return read_answer(status, message, subject, out, err);
+}
+
 bool js_api_request(struct bus *bus, const char *subject, const char *body, int request_ms,
                     struct js_api_answer *out, struct error *err)
 {
@@ -90,6 +102,64 @@ bool js_api_request(struct bus *bus, const char *subject, const char *body, int 
     if (!bus_ask(bus, &permit))
         return error_set(err, ERROR_UNAVAILABLE, "nats: %s: the breaker is open", subject);
     is_answered = ask(bus, subject, body, request_ms, out, err);
+    bus_tell(bus, &permit, is_answered ? ERROR_NONE : err->kind);
+    return is_answered;
+}
+
+/* Sends one call and waits for an answer to any. */
+static natsStatus call(natsConnection *connection, const struct js_api_call *call,
+                       const char *inbox, natsSubscription *answers, int64_t wait_ms,
+                       natsMsg **out_message)
+{
+    char full[FULL_SIZE];
+    natsStatus status;
+
+    snprintf(full, sizeof(full), PREFIX "%s", call->subject);
+    status = natsConnection_PublishRequestString(connection, full, inbox, call->body);
+    return status == NATS_OK ? natsSubscription_NextMsg(out_message, answers, wait_ms) : status;
+}
+
+static bool ask_hedged(struct bus *bus, const struct js_api_hedge *hedge, int request_ms,
+                       struct js_api_answer *out, struct error *err)
+{
+    AUTO(auto_free_inbox) natsInbox *inbox = NULL;
+    AUTO(auto_free_subscription) natsSubscription *answers = NULL;
+    AUTO(auto_free_message) natsMsg *message = NULL;
+    natsConnection *connection = bus_connection(bus);
+    int64_t deadline_ms = clock_now_ms() + request_ms;
+    int64_t left_ms = request_ms;
+    struct js_api_call next = {0};
+    natsStatus status = natsInbox_Create(&inbox);
+
+    if (!bus_is_connected(bus))
+        return error_set(err, ERROR_UNAVAILABLE, "nats: not connected");
+    if (status == NATS_OK)
+        status = natsConnection_SubscribeSync(&answers, connection, inbox);
+    if (status != NATS_OK)
+        return error_set(err, ERROR_UNAVAILABLE, "nats: inbox: %s", natsStatus_GetText(status));
+    for (unsigned number = 0; message == NULL && left_ms > 0; number++) {
+        if (!bus_is_connected(bus))
+            return error_set(err, ERROR_UNAVAILABLE, "nats: connection lost");
+        hedge->write(hedge->ctx, number, &next);
+        status = call(connection, &next, inbox, answers,
+                      left_ms < hedge->every_ms ? left_ms : hedge->every_ms, &message);
+        if (status != NATS_OK && status != NATS_TIMEOUT)
+            break;
+        left_ms = deadline_ms - clock_now_ms();
+    }
+    return read_answer(status, message, next.subject, out, err);
+}
+
+bool js_api_request_hedged(struct bus *bus, const struct js_api_hedge *hedge, int request_ms,
+                           struct js_api_answer *out, struct error *err)
+{
+    struct breaker_permit permit;
+    bool is_answered;
+
+    out->code = 0;
+    if (!bus_ask(bus, &permit))
+        return error_set(err, ERROR_UNAVAILABLE, "nats: the breaker is open");
+    is_answered = ask_hedged(bus, hedge, request_ms, out, err);
     bus_tell(bus, &permit, is_answered ? ERROR_NONE : err->kind);
     return is_answered;
 }

@@ -33,6 +33,25 @@ struct js_api_answer {
 /* subject is what follows "$JS.API."; body may be "". Waits request_ms at most. */
 MUST_CHECK bool js_api_request(struct bus *bus, const char *subject, const char *body,
                                int request_ms, struct js_api_answer *out, struct error *err);
+
+enum { JS_API_SUBJECT_SIZE = 160, JS_API_BODY_SIZE = 512 };
+struct js_api_call {
+    char subject[JS_API_SUBJECT_SIZE];
+    char body[JS_API_BODY_SIZE];
+};
+
+/*
+ * A hedged request, for what a cluster may give to a server that died a moment ago: while no answer
+ * has come another call goes out every every_ms, and the first answer to any of them counts. write
+ * makes call number 0, 1, ...; what they ask for must not collide, and may be done more than once.
+ */
+struct js_api_hedge {
+    int every_ms;
+    void (*write)(void *ctx, unsigned number, struct js_api_call *out);
+    void *ctx;
+};
+MUST_CHECK bool js_api_request_hedged(struct bus *bus, const struct js_api_hedge *hedge,
+                                      int request_ms, struct js_api_answer *out, struct error *err);
 void js_api_free(struct js_api_answer *answer);
 
 struct js_api_ack {

@@ -30,7 +30,6 @@ struct pull {
     int64_t ends_ms[PULLS_TIMED]; /* by token: before that no request ends for want of messages */
     int64_t drained_ms; /* of PULL_DRAINED: the server had nothing more then, on clock_now_ms */
     size_t bytes_max;   /* of one pull request; grows when a message does not fit */
-    int create_ms;      /* what the next try to make a consumer waits; 0: as the first */
 };
 
 /* A delivery whose place in the order has been checked. */

@@ -20,32 +20,42 @@
 enum { PULL_EXPIRES_MS = 500, INACTIVE_MS = 30000 };
 
 /*
- * A cluster may place a consumer on a server that died a moment ago, which nobody answers for; the
- * next one is placed anew. So the first try is short, and each that fails doubles it.
+ * A cluster may place a consumer on a server that died a moment ago, which nobody answers for, and
+ * one without a leader forgets what it was asked: another consumer is asked for after this. The one
+ * that answers first is ours, the others go after INACTIVE_MS.
  */
-enum { CREATE_FIRST_MS = 500 };
+enum { CREATE_EVERY_MS = 500 };
 
 /* What the server adds to a message when it counts bytes: subjects and headers. */
 enum { MESSAGE_OVERHEAD = 8192, PULL_BYTES_LIMIT = 64 << 20 };
 
-enum { SUBJECT_MAX = 192, BODY_MAX = 512 };
+enum { SUBJECT_MAX = 192, BODY_MAX = 128 };
 
 #define STATUS_TIMEOUT  "408"
 #define STATUS_CONFLICT "409"
 #define NS_PER_MS       INT64_C(1000000)
 
-/* Unique among all processes and times: a name used twice would mix two readers' deliveries. */
-static bool name_consumer(struct pull *pull)
-{
-    AUTO(auto_free_inbox) natsInbox *inbox = NULL;
-    const char *unique;
+/* A consumer to be. */
+struct wish {
+    char stream[STREAM_NAME_SIZE];
+    const char *unique; /* among all processes and times: a name used twice would mix deliveries */
+    uint64_t start_seq;
+};
 
-    if (natsInbox_Create(&inbox) != NATS_OK)
-        return false;
-    snprintf(pull->reply, sizeof(pull->reply), "%s", inbox);
-    unique = strrchr(pull->reply, '.') + 1;
-    snprintf(pull->consumer, sizeof(pull->consumer), "reader_%s", unique);
-    return true;
+static void write_wish(void *ctx, unsigned number, struct js_api_call *out)
+{
+    const struct wish *wish = ctx;
+    char name[CONSUMER_NAME_SIZE];
+
+    snprintf(name, sizeof(name), "reader_%s_%u", wish->unique, number);
+    snprintf(out->subject, sizeof(out->subject), "CONSUMER.CREATE.%s.%s", wish->stream, name);
+    snprintf(
+        out->body, sizeof(out->body),
+        "{\"stream_name\":\"%s\",\"config\":{\"name\":\"%s\","
+        "\"deliver_policy\":\"by_start_sequence\",\"opt_start_seq\":%" PRIu64
+        ",\"ack_policy\":\"none\",\"replay_policy\":\"instant\",\"inactive_threshold\":%" PRId64
+        ",\"num_replicas\":1,\"mem_storage\":true}}",
+        wish->stream, name, wish->start_seq, INACTIVE_MS * NS_PER_MS);
 }
 
 static bool subscribe(struct pull *pull, struct bus *bus, struct error *err)
@@ -66,33 +76,26 @@ static bool subscribe(struct pull *pull, struct bus *bus, struct error *err)
 bool pull_open(struct pull *pull, struct bus *bus, const struct reader_options *options,
                uint64_t position, uint64_t *out_pending, struct error *err)
 {
+    AUTO(auto_free_inbox) natsInbox *inbox = NULL;
     AUTO(js_api_free) struct js_api_answer answer = {0};
-    char stream[STREAM_NAME_SIZE];
-    char subject[SUBJECT_MAX];
-    char body[BODY_MAX];
-    int wait_ms = pull->create_ms == 0 ? CREATE_FIRST_MS : pull->create_ms;
+    struct wish wish = {.start_seq = position + 1};
+    struct js_api_hedge hedge = {.every_ms = CREATE_EVERY_MS, .write = write_wish, .ctx = &wish};
+    const char *name;
 
-    if (wait_ms > options->request_ms)
-        wait_ms = options->request_ms;
     pull->epoch = bus_epoch(bus);
     pull->consumer_seq = 0;
     pull->credit = 0;
-    stream_name(options->partition, stream);
-    if (!name_consumer(pull))
-        return error_set(err, ERROR_LIMIT, "nats: no memory for a consumer's name");
-    snprintf(subject, sizeof(subject), "CONSUMER.CREATE.%s.%s", stream, pull->consumer);
-    snprintf(
-        body, sizeof(body),
-        "{\"stream_name\":\"%s\",\"config\":{\"name\":\"%s\","
-        "\"deliver_policy\":\"by_start_sequence\",\"opt_start_seq\":%" PRIu64
-        ",\"ack_policy\":\"none\",\"replay_policy\":\"instant\",\"inactive_threshold\":%" PRId64
-        ",\"num_replicas\":1,\"mem_storage\":true}}",
-        stream, pull->consumer, position + 1, INACTIVE_MS * NS_PER_MS);
-    if (!js_api_request(bus, subject, body, wait_ms, &answer, err)) {
-        pull->create_ms = 2 * wait_ms;
+    if (natsInbox_Create(&inbox) != NATS_OK)
+        return error_set(err, ERROR_LIMIT, "nats: no memory for an inbox");
+    snprintf(pull->reply, sizeof(pull->reply), "%s", inbox);
+    stream_name(options->partition, wish.stream);
+    wish.unique = strrchr(pull->reply, '.') + 1;
+    if (!js_api_request_hedged(bus, &hedge, options->request_ms, &answer, err))
         return false;
-    }
-    pull->create_ms = 0;
+    name = json_string_value(json_object_get(answer.json, "name"));
+    if (name == NULL || strlen(name) >= sizeof(pull->consumer))
+        return error_set(err, ERROR_UNAVAILABLE, "nats: a consumer without a name");
+    snprintf(pull->consumer, sizeof(pull->consumer), "%s", name);
     *out_pending = js_api_number(answer.json, "num_pending");
     if (!subscribe(pull, bus, err)) {
         pull_drop(pull, bus, options);

@@ -74,14 +74,10 @@ class Cluster:
 
     def streams(self):
         """What each node that runs tells of its streams: (node, stream) pairs."""
-        for name in NAMES:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]['monitor']}/jsz?streams=1", timeout=1) as answer:
-                    accounts = json.load(answer).get("account_details") or []
-            except OSError:
-                continue
-            for stream in (stream for account in accounts for stream in account.get("stream_detail") or []):
-                yield name, stream
+        for name, answer in self._jetstream("?streams=1"):
+            for account in answer.get("account_details") or []:
+                for stream in account.get("stream_detail") or []:
+                    yield name, stream
 
     def ends(self):
         """The last sequence of each partition's stream that any node has."""
@@ -106,13 +102,28 @@ class Cluster:
     def leader(self):
         return wait_until("the stream has a leader", lambda: self.leader_of("ADS_0"), 25)
 
-    def members(self):
-        """How many nodes JetStream counts, by the one that counts the fewest."""
-        sizes = []
+    def _jetstream(self, options=""):
+        """What each node that runs tells of JetStream: (node, answer) pairs."""
         for name in NAMES:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]['monitor']}/jsz", timeout=1) as answer:
-                sizes.append((json.load(answer).get("meta_cluster") or {}).get("cluster_size", 0))
-        return min(sizes)
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]['monitor']}/jsz{options}", timeout=1) as answer:
+                    yield name, json.load(answer)
+            except OSError:
+                continue
+
+    def _metadata(self):
+        for name, answer in self._jetstream():
+            yield name, answer.get("meta_cluster") or {}
+
+    def leaders(self):
+        """Of what the services need, each the node that calls itself the leader, or None: events, leases, JetStream's metadata."""
+        metadata = next((node for node, group in self._metadata() if group.get("leader") == node), None)
+        return self.leader_of("ADS_0"), self.leader_of(LEASES), metadata
+
+    def members(self):
+        """How many nodes JetStream counts, by the one that counts the fewest; each must run."""
+        sizes = [group.get("cluster_size", 0) for _, group in self._metadata()]
+        return min(sizes) if len(sizes) == len(NAMES) else 0
 
     def is_whole(self):
         return all(self.healthy(name) for name in NAMES)
