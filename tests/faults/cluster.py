@@ -57,7 +57,7 @@ class Cluster:
         routes = ", ".join(f"nats-route://127.0.0.1:{other['cluster']}" for other in self.ports.values())
         config = self.stack.dir / f"{name}.conf"
         config.write_text((ROOT / "config" / "nats.conf").read_text()
-                          + f"\ncluster {{ name: adledger, listen: 127.0.0.1:{ports['cluster']}, routes: [{routes}] }}\n")
+                          + f"\ncluster {{ name: adledger, listen: 127.0.0.1:{ports['cluster']}, pool_size: -1, routes: [{routes}] }}\n")
         env = dict(os.environ, NATS_SERVER_NAME=name, NATS_HOST="127.0.0.1", NATS_PORT=str(ports["client"]),
                    NATS_MONITOR=f"127.0.0.1:{ports['monitor']}", NATS_STORE=str(store), NATS_MAX_FILE_STORE="2GB",
                    NATS_USER="adledger", NATS_PASSWORD=self.stack.settings["passwords"]["nats"])

@@ -19,6 +19,7 @@ from redis_cluster import RedisCluster, RedisPair
 SMALL = {"STREAM_REPLICAS": "3"}
 ELECTION_SECONDS = 25
 RECOVERED_SECONDS = 10
+BACK_TRIES, BACK_SECONDS = 3, 15
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_row_29_the_streams_leader_is_killed(start_cluster):
             elected.append(elect_others(cluster, leader))
             rig.recovers(RECOVERED_SECONDS)  # while the node is still away
             recovered.append(rig.measured["recovered_s"])
-            bring_back(cluster, leader)
+            bring_back(rig, cluster, leader)
             load.accepts()
     load.saw_only("202")
     rig.prove()
@@ -61,7 +62,7 @@ def test_row_29_the_streams_leader_is_killed_and_comes_back_at_once(start_cluste
             leader = cluster.leader()
             rig.kill(leader)
             load.flow(0.5)
-            bring_back(cluster, leader)
+            bring_back(rig, cluster, leader)
             wait_until("the stream has a leader", lambda: cluster.leader() and cluster.is_whole(), ELECTION_SECONDS)
             rig.recovers(RECOVERED_SECONDS)
             load.accepts()
@@ -148,9 +149,16 @@ def elect_others(cluster, gone):
     return round(time.monotonic() - began, 1)
 
 
-def bring_back(cluster, name):
-    cluster.start_one(name)
-    wait_until("the node is back", lambda: cluster.healthy(name), 20)
+def bring_back(rig, cluster, name):
+    """One that the others do not hear, as NATS 2.10 leaves it now and then, is started again, which an orchestrator does."""
+    for tries_left in reversed(range(BACK_TRIES)):
+        cluster.start_one(name)
+        try:
+            return wait_until("the node is back", lambda: cluster.healthy(name), BACK_SECONDS)
+        except AssertionError:
+            if tries_left == 0:
+                raise
+            rig.kill(name)
 
 
 def takes_no_lag_for_a_loss(rig):
