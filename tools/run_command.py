@@ -109,10 +109,10 @@ def run_detached(stack):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./run", description="Runs a whole adledger on loopback, under .run/, until Ctrl-C.",
+    parser = argparse.ArgumentParser(prog="./run", allow_abbrev=False, description="Runs a whole adledger on loopback, under .run/, until Ctrl-C.",
                                      epilog="Without an option, one process that ends by itself ends all, with status 1. In the environment: PORT, "
                                             "INGEST_PORT, ANALYTICS_PORT, and RUN_DIR, another directory than .run/. A second adledger beside the "
-                                            "first: PORT=8090 RUN_DIR=DIR ./run; DIR must be new or empty, for --clean deletes what is in it.")
+                                            "first: PORT=8090 RUN_DIR=DIR ./run; DIR must be new, empty or made so, for --clean deletes what is in it.")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--detach", action="store_true", help="return when ready; starts whatever is down")
     mode.add_argument("--stop", action="store_true", help="stop everything, nothing is lost")

@@ -78,18 +78,20 @@ class Stack:
 
     def _refuse_foreign(self):
         """clean() deletes what is in the directory: another than our own must have been empty when we came."""
-        settings = self.dir / SETTINGS
-        if settings.exists():
+        path = self.dir / SETTINGS
+        if path.exists():
             with contextlib.suppress(ValueError):
-                if SETTINGS_KEYS <= set(json.loads(settings.read_text())):
+                settings = json.loads(path.read_text())
+                if isinstance(settings, dict) and settings.keys() >= SETTINGS_KEYS:
                     return
-        elif self.dir == OUR_DIR or not any(self.dir.iterdir()):
+        elif self.dir.resolve() == OUR_DIR or not any(self.dir.iterdir()):
             return
         raise StackError(f"{self.dir} is not adledger's: RUN_DIR must be empty, new, or made by ./run")
 
     def _load_settings(self, fixed_ports, prefer_ports):
         path = self.dir / SETTINGS
-        settings = json.loads(path.read_text()) if path.exists() else {key: {} for key in SETTINGS_KEYS}
+        before = path.read_text() if path.exists() else None
+        settings = json.loads(before) if before else {key: {} for key in SETTINGS_KEYS}
         for name in ("nats", "postgres", "redis"):
             # A letter first: nats-server reads a value of digits alone as a number.
             settings["passwords"].setdefault(name, "p" + secrets.token_hex(16))
@@ -104,8 +106,9 @@ class Stack:
                 usable = prefer_ports and preferred not in taken and port_is_free(preferred)
                 port = preferred if usable or name == "gateway" and prefer_ports else free_port(taken)
             settings["ports"][name] = int(port)
-        path.touch(mode=0o600, exist_ok=True)
-        path.write_text(json.dumps(settings, indent=2) + "\n")
+        text = json.dumps(settings, indent=2) + "\n"
+        if text != before:
+            self._write_secret(path, text)
         return settings
 
     def ensure_keys(self):
@@ -244,11 +247,14 @@ class Stack:
             return here.resolve()
         reachable = subprocess.run(["runuser", "-u", user, "--", "test", "-x", self.dir], check=False).returncode == 0
         if not reachable and not here.exists():
-            away = Path(f"/var/tmp/adledger-{zlib.crc32(str(self.dir).encode()):08x}") / "postgres"
+            away = self._away() / "postgres"
             away.parent.mkdir(mode=0o755, exist_ok=True)
             here.symlink_to(away)
             return away
         return here
+
+    def _away(self):
+        return Path(f"/var/tmp/adledger-{zlib.crc32(str(self.dir).encode()):08x}")
 
     def start_postgres(self):
         process = self.process("postgres")
@@ -307,9 +313,12 @@ class Stack:
     def _check_port(self, name):
         if not port_is_free(self.port(name)):
             variable = f"{name.upper()}_PORT"
-            hint = f"choose another with {command('PORT=8090')}" if name == "gateway" else f"end what uses it, or set {variable}"
-            if variable in os.environ:
+            if name == "gateway":
+                hint = f"choose another with {command('PORT=8090')}"
+            elif variable in os.environ:
                 hint = f"{variable} asks for it: set another, or none"
+            else:
+                hint = f"end what uses it, or set {variable}"
             raise StackError(f"port {self.port(name)} for {name} is taken: {hint}")
 
     def _check_settings(self, name):
@@ -419,9 +428,8 @@ class Stack:
 
     def clean(self):
         self.stop()
-        data = self.dir / "postgres"
-        if data.is_symlink():
-            shutil.rmtree(data.resolve().parent, ignore_errors=True)
+        if (self.dir / "postgres").is_symlink():
+            shutil.rmtree(self._away(), ignore_errors=True)
         for path in sorted(self.dir.iterdir(), key=lambda path: path.name == SETTINGS):  # last: it says that the rest is ours
             if path.name != "bin":
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

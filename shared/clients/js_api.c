@@ -106,17 +106,40 @@ bool js_api_request(struct bus *bus, const char *subject, const char *body, int 
     return is_answered;
 }
 
-/* Sends one call and waits for an answer to any. */
-static natsStatus call(natsConnection *connection, const struct js_api_call *call,
-                       const char *inbox, natsSubscription *answers, int64_t wait_ms,
-                       natsMsg **out_message)
+/* NATS_OK: *out is the answer, or *err a refusal that stays. NATS_TIMEOUT: neither has come. */
+static natsStatus hear(natsSubscription *answers, int64_t until_ms, const char *subject,
+                       struct js_api_answer *out, struct error *err)
+{
+    for (;;) {
+        AUTO(auto_free_message) natsMsg *message = NULL;
+        int64_t left_ms = until_ms - clock_now_ms();
+        natsStatus status = natsSubscription_NextMsg(&message, answers, left_ms > 0 ? left_ms : 0);
+
+        if (status != NATS_OK || read_answer(status, message, subject, out, err) ||
+            err->kind != ERROR_UNAVAILABLE)
+            return status;
+    }
+}
+
+static natsStatus attempt(struct bus *bus, const struct js_api_call *call, const char *inbox)
 {
     char full[FULL_SIZE];
-    natsStatus status;
 
+    if (!bus_is_connected(bus))
+        return NATS_CONNECTION_DISCONNECTED;
     snprintf(full, sizeof(full), PREFIX "%s", call->subject);
-    status = natsConnection_PublishRequestString(connection, full, inbox, call->body);
-    return status == NATS_OK ? natsSubscription_NextMsg(out_message, answers, wait_ms) : status;
+    return natsConnection_PublishRequestString(bus_connection(bus), full, inbox, call->body);
+}
+
+static natsStatus subscribe(struct bus *bus, natsInbox **out_inbox, natsSubscription **out_answers)
+{
+    natsConnection *connection = bus_connection(bus);
+    natsStatus status = natsInbox_Create(out_inbox);
+
+    if (!bus_is_connected(bus))
+        return NATS_CONNECTION_DISCONNECTED;
+    return status == NATS_OK ? natsConnection_SubscribeSync(out_answers, connection, *out_inbox)
+                             : status;
 }
 
 static bool ask_hedged(struct bus *bus, const struct js_api_hedge *hedge, int request_ms,
@@ -124,30 +147,32 @@ static bool ask_hedged(struct bus *bus, const struct js_api_hedge *hedge, int re
 {
     AUTO(auto_free_inbox) natsInbox *inbox = NULL;
     AUTO(auto_free_subscription) natsSubscription *answers = NULL;
-    AUTO(auto_free_message) natsMsg *message = NULL;
-    natsConnection *connection = bus_connection(bus);
     int64_t deadline_ms = clock_now_ms() + request_ms;
-    int64_t left_ms = request_ms;
-    struct js_api_call next = {0};
-    natsStatus status = natsInbox_Create(&inbox);
+    struct error refusal = {.kind = ERROR_NONE}; /* one that may pass */
+    struct js_api_call call = {0};
+    natsStatus status = subscribe(bus, &inbox, &answers);
 
-    if (!bus_is_connected(bus))
-        return error_set(err, ERROR_UNAVAILABLE, "nats: not connected");
-    if (status == NATS_OK)
-        status = natsConnection_SubscribeSync(&answers, connection, inbox);
     if (status != NATS_OK)
         return error_set(err, ERROR_UNAVAILABLE, "nats: inbox: %s", natsStatus_GetText(status));
-    for (unsigned number = 0; message == NULL && left_ms > 0; number++) {
-        if (!bus_is_connected(bus))
-            return error_set(err, ERROR_UNAVAILABLE, "nats: connection lost");
-        hedge->write(hedge->ctx, number, &next);
-        status = call(connection, &next, inbox, answers,
-                      left_ms < hedge->every_ms ? left_ms : hedge->every_ms, &message);
-        if (status != NATS_OK && status != NATS_TIMEOUT)
+    for (unsigned i = 0; i < hedge->attempts_max; i++) {
+        bool is_last = i + 1 == hedge->attempts_max;
+        int64_t until_ms = clock_now_ms() + hedge->delay_ms;
+
+        hedge->write(hedge->ctx, i, &call);
+        status = attempt(bus, &call, inbox);
+        if (status == NATS_OK)
+            status = hear(answers, is_last || until_ms > deadline_ms ? deadline_ms : until_ms,
+                          call.subject, out, &refusal);
+        if (status != NATS_TIMEOUT || clock_now_ms() >= deadline_ms)
             break;
-        left_ms = deadline_ms - clock_now_ms();
     }
-    return read_answer(status, message, next.subject, out, err);
+    if (out->json != NULL)
+        return true;
+    if (refusal.kind == ERROR_NONE)
+        return error_set(err, ERROR_UNAVAILABLE, "nats: %s: %s", call.subject,
+                         natsStatus_GetText(status));
+    *err = refusal;
+    return false;
 }
 
 bool js_api_request_hedged(struct bus *bus, const struct js_api_hedge *hedge, int request_ms,

@@ -42,14 +42,18 @@ struct js_api_call {
 
 /*
  * A hedged request, for what a cluster may give to a server that died a moment ago: while no answer
- * has come another call goes out every every_ms, and the first answer to any of them counts. write
- * makes call number 0, 1, ...; what they ask for must not collide, and may be done more than once.
+ * has come, or only refusals that may pass (ERROR_UNAVAILABLE), another attempt goes out every
+ * delay_ms, and the first other answer to any of them counts. What is asked for may be done more
+ * than once, and must not collide.
  */
 struct js_api_hedge {
-    int every_ms;
-    void (*write)(void *ctx, unsigned number, struct js_api_call *out);
+    int delay_ms;          /* more than 0 */
+    unsigned attempts_max; /* the last one waits for the rest of the time */
+    /* Fills in attempt 0, 1, ...; called on the caller's thread. ctx is borrowed. */
+    void (*write)(void *ctx, unsigned attempt, struct js_api_call *out);
     void *ctx;
 };
+/* As js_api_request; request_ms bounds the whole. */
 MUST_CHECK bool js_api_request_hedged(struct bus *bus, const struct js_api_hedge *hedge,
                                       int request_ms, struct js_api_answer *out, struct error *err);
 void js_api_free(struct js_api_answer *answer);

@@ -21,10 +21,10 @@ enum { PULL_EXPIRES_MS = 500, INACTIVE_MS = 30000 };
 
 /*
  * A cluster may place a consumer on a server that died a moment ago, which nobody answers for, and
- * one without a leader forgets what it was asked: another consumer is asked for after this. The one
- * that answers first is ours, the others go after INACTIVE_MS.
+ * one without a leader forgets what it was asked, or refuses it: another is asked for after this.
+ * The one that answers first is ours, the others go after INACTIVE_MS.
  */
-enum { CREATE_EVERY_MS = 500 };
+enum { CREATE_DELAY_MS = 500, CREATE_ATTEMPTS_MAX = 8 };
 
 /* What the server adds to a message when it counts bytes: subjects and headers. */
 enum { MESSAGE_OVERHEAD = 8192, PULL_BYTES_LIMIT = 64 << 20 };
@@ -42,12 +42,12 @@ struct wish {
     uint64_t start_seq;
 };
 
-static void write_wish(void *ctx, unsigned number, struct js_api_call *out)
+static void write_wish(void *ctx, unsigned attempt, struct js_api_call *out)
 {
     const struct wish *wish = ctx;
     char name[CONSUMER_NAME_SIZE];
 
-    snprintf(name, sizeof(name), "reader_%s_%u", wish->unique, number);
+    snprintf(name, sizeof(name), "reader_%s_%u", wish->unique, attempt);
     snprintf(out->subject, sizeof(out->subject), "CONSUMER.CREATE.%s.%s", wish->stream, name);
     snprintf(
         out->body, sizeof(out->body),
@@ -79,7 +79,10 @@ bool pull_open(struct pull *pull, struct bus *bus, const struct reader_options *
     AUTO(auto_free_inbox) natsInbox *inbox = NULL;
     AUTO(js_api_free) struct js_api_answer answer = {0};
     struct wish wish = {.start_seq = position + 1};
-    struct js_api_hedge hedge = {.every_ms = CREATE_EVERY_MS, .write = write_wish, .ctx = &wish};
+    struct js_api_hedge hedge = {.delay_ms = CREATE_DELAY_MS,
+                                 .attempts_max = CREATE_ATTEMPTS_MAX,
+                                 .write = write_wish,
+                                 .ctx = &wish};
     const char *name;
 
     pull->epoch = bus_epoch(bus);

@@ -131,23 +131,33 @@ def test_a_taken_port_is_named_with_what_to_do(run):
 
 
 @pytest.mark.parametrize("option", ["--clean", "--detach"])
-@pytest.mark.parametrize("name", ["letter.txt", "settings.json"])
-def test_a_directory_of_somebody_else_is_left_alone(run, tmp_path, option, name):
-    (tmp_path / name).write_text("[]")
+@pytest.mark.parametrize(("name", "text"), [("letter.txt", ""), ("settings.json", "[]"), ("settings.json", "null"), ("settings.json", "{")])
+def test_a_directory_of_somebody_else_is_left_alone(run, tmp_path, option, name, text):
+    (tmp_path / name).write_text(text)
     done = run(option, check=False, RUN_DIR=str(tmp_path))
     assert done.returncode == 1 and f"{tmp_path} is not adledger's" in done.stderr
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "[]")]
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, text)]
 
 
-def test_an_option_that_is_none_is_told_at_once(run):
-    done = run("--detatch", check=False)
-    assert done.returncode == 2 and "unrecognized arguments: --detatch" in done.stderr and "==>" not in done.stderr
+@pytest.mark.parametrize("option", ["--detatch", "--det", "--sec"])
+def test_an_option_that_is_none_is_told(run, option):
+    done = run(option, check=False)
+    assert done.returncode == 2 and f"unrecognized arguments: {option}" in done.stderr and not any(run.directory.iterdir())
 
 
 def test_the_addresses_of_one_stack_do_not_start_another_on_them(run):
     run("--detach")
-    run.env["RUN_DIR"] += "-2"  # in a shell that has evaluated --env
-    done = run("--detach", check=False, PORT=str(free_port()))
-    run("--clean")
-    run.env["RUN_DIR"] = str(run.directory)
+    second = {"RUN_DIR": f"{run.directory}-2", "PORT": str(free_port())}  # in a shell that has evaluated --env
+    done = run("--detach", check=False, **second)
+    run("--clean", **second)
     assert done.returncode == 1 and "is taken: INGEST_PORT asks for it: set another, or none" in done.stderr
+
+
+def test_clean_deletes_what_is_its_own_behind_a_link(run, tmp_path):
+    """Somebody's PostgreSQL on another disk, and what lies beside it."""
+    (tmp_path / "pg").mkdir()
+    (tmp_path / "letter.txt").touch()
+    run("--stop")
+    (run.directory / "postgres").symlink_to(tmp_path / "pg")
+    run("--clean")
+    assert not any(run.directory.iterdir()) and (tmp_path / "letter.txt").exists()
