@@ -111,18 +111,9 @@ class Cluster:
             except OSError:
                 continue
 
-    def _metadata(self):
-        for name, answer in self._jetstream():
-            yield name, answer.get("meta_cluster") or {}
-
-    def leaders(self):
-        """Of what the services need, each the node that calls itself the leader, or None: events, leases, JetStream's metadata."""
-        metadata = next((node for node, group in self._metadata() if group.get("leader") == node), None)
-        return self.leader_of("ADS_0"), self.leader_of(LEASES), metadata
-
     def members(self):
         """How many nodes JetStream counts, by the one that counts the fewest; each must run."""
-        sizes = [group.get("cluster_size", 0) for _, group in self._metadata()]
+        sizes = [(answer.get("meta_cluster") or {}).get("cluster_size", 0) for _, answer in self._jetstream()]
         return min(sizes) if len(sizes) == len(NAMES) else 0
 
     def is_whole(self):
