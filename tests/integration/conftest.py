@@ -11,7 +11,7 @@ from product import Product, Stack  # noqa: E402
 
 
 def make_product(**env):
-    directory = tempfile.mkdtemp(prefix="adledger-test-", dir="/tmp")
+    directory = tempfile.mkdtemp(prefix="adledger-test-")
     Path(directory).chmod(0o755)
     stack = Stack(directory, prefer_ports=False, env={"LOG_LEVEL": "info", **env})
     stack.start()
