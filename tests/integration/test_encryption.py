@@ -75,7 +75,7 @@ def test_a_frozen_nats_holds_no_request_over_tls(over_tls):
     nats = over_tls.stack.process("nats")
     with Load(over_tls.stack.url(), connections=16, per_second=1000) as load:
         wait_until("clicks flow", lambda: len(load.accepted) > 1000)
-        nats.send(signal.SIGSTOP)
+        freeze(nats)
         for _ in range(60):  # past the time in which the connection is given up, and made anew in vain
             click()
             time.sleep(0.2)

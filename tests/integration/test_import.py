@@ -180,6 +180,7 @@ def test_unique_visitors_of_long_ago_are_counted_after_a_rebuild(product):
         product, "uniques", "CREATE TABLE clicks (id serial, ad_id text, clicked_at timestamptz, ip text)",
         "INSERT INTO clicks (ad_id, clicked_at, ip) SELECT 'unique-ad', now() - interval '20 days', '192.0.2.' || n FROM generate_series(1, 200) n")
     run_import(product, "--postgres", url)
+    known(product, "unique-ad")
 
     product.redis().delete("{0}:position")
 

@@ -19,7 +19,9 @@ def run(tmp_path_factory):
     env.pop("ADLEDGER_BINARIES", None)
 
     def call(*arguments, check=True, **settings):
-        return subprocess.run([ROOT / "run", *arguments], env={**env, **settings}, text=True, capture_output=True, check=check, timeout=120)
+        done = subprocess.run([ROOT / "run", *arguments], env={**env, **settings}, text=True, capture_output=True, check=False, timeout=120)
+        assert not check or done.returncode == 0, done.stderr
+        return done
 
     call.env, call.directory = env, directory
     yield call
@@ -45,6 +47,7 @@ def count_down(run):
 
 
 def test_detach_status_env_restart_stop_and_clean(run):
+    assert shell_variables(run)["PORT"] == run.env["PORT"], "before the first start, too"
     first = run("--detach")
     port = run.env["PORT"]
     assert f"localhost:{port}/api/v1/ads/click" in first.stdout and is_up(port)

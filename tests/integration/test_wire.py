@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from conftest import end, make_product
-from product import CLICK, wait_until
+from product import CLICK, freeze, wait_until
 
 REQUEST_MS, IDLE_MS = 1000, 1000
 BODY = b'{"ad_id":"ad-001"}'
@@ -204,7 +204,7 @@ class Frozen:
         self.nats = product.stack.process("nats")
 
     def __enter__(self):
-        self.nats.send(signal.SIGSTOP)
+        freeze(self.nats)
 
     def __exit__(self, *_):
         self.nats.send(signal.SIGCONT)

@@ -5,6 +5,7 @@ A test never sleeps for a result: it waits for a condition with a deadline.
 
 import collections
 import json
+import signal
 import sys
 import threading
 import time
@@ -38,6 +39,13 @@ def wait_until(what, condition, seconds=20):
             return result
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.05)
+
+
+def freeze(process):
+    """Stops every thread of a process. On a busy machine that takes a while, and until then a server answers."""
+    process.send(signal.SIGSTOP)
+    threads = Path(f"/proc/{process.pid}/task")
+    wait_until(f"{process.name} stands still", lambda: all(path.read_text().rsplit(")", 1)[1].split()[0] == "T" for path in threads.glob("*/stat")))
 
 
 class Product:
