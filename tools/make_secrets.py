@@ -99,6 +99,7 @@ def remember(path, gid):
 def main():
     gid = CONTAINER_GID if os.getuid() == 0 else os.getgid()
     folder = Folder(Path(os.environ.get("SECRETS_DIR") or ROOT / "secrets"), gid)
+    renews = any(folder.path.glob("*.pem"))
     write_all(folder)
     try:
         certify(folder)
@@ -108,7 +109,7 @@ def main():
     remember(Path(os.environ.get("SECRETS_ENV") or ROOT / ".env"), gid)
     print(f"{folder.path}: " + (f"wrote {', '.join(folder.made)}" if folder.made else "nothing had to change"))
     print("certificates end: " + ", ".join(f"{name} {end_of(folder.path / f'{name}.pem')}" for name in ("authority", *SERVERS)))
-    if any(name.endswith(".pem") for name in folder.made):
+    if renews and any(name.endswith(".pem") for name in folder.made):
         print("what runs has the former certificates still: docs/operations.md, Certificates, says what to make anew")
     return 0
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 from processes import STOP_SECONDS, StackError, say
-from stack import SERVERS, SERVICES, Stack, command
+from stack import SERVERS, SERVICES, SETTINGS, Stack, command, run_dir
 
 
 def asked_ports():
@@ -122,7 +122,8 @@ def main():
     mode.add_argument("--secrets", action="store_true", help="make the secrets of docker-compose.prod.yaml, once")
     args = parser.parse_args()
 
-    stack = Stack(fixed_ports={} if args.stop or args.status or args.clean or args.env else asked_ports())
+    begins = not (run_dir() / SETTINGS).exists() or not (args.stop or args.status or args.clean or args.env)
+    stack = Stack(fixed_ports=asked_ports() if begins else {})
     if args.stop:
         return 0 if stack.stop() else 1
     if args.clean:

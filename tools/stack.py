@@ -52,6 +52,10 @@ SERVERS = ("nats", "postgres", "redis")
 SERVICES = ("ingest", "analytics", "gateway")
 
 
+def run_dir():
+    return Path(os.environ.get("RUN_DIR") or OUR_DIR)
+
+
 def command(settings=""):
     """How ./run is called for the stack that the environment names."""
     directory = os.environ.get("RUN_DIR")
@@ -61,8 +65,8 @@ def command(settings=""):
 class Stack:
     """All six processes. `fixed_ports` picks ports; others are preferred or free ones."""
 
-    def __init__(self, directory=os.environ.get("RUN_DIR") or OUR_DIR, binaries=None, fixed_ports=None, prefer_ports=True, env=None):
-        self.dir = Path(directory).absolute()
+    def __init__(self, directory=None, binaries=None, fixed_ports=None, prefer_ports=True, env=None):
+        self.dir = Path(directory or run_dir()).absolute()
         self.binaries = Path(binaries or os.environ.get("ADLEDGER_BINARIES") or ROOT / "build" / "release")
         self.extra_env = dict(env or {})
         self.dir.mkdir(parents=True, exist_ok=True)

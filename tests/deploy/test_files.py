@@ -248,6 +248,12 @@ def test_a_deleted_password_comes_anew_and_everywhere(tmp_path):
     assert changed == {"nats_password", "nats_url", "nats_authorization"}
 
 
+def test_who_makes_certificates_anew_is_told_what_has_the_former_ones(tmp_path):
+    assert "former certificates" not in run(*MAKE_SECRETS, env=places(tmp_path)).stdout
+    (tmp_path / "secrets/nats.pem").unlink()
+    assert "former certificates" in run(*MAKE_SECRETS, env=places(tmp_path)).stdout
+
+
 def test_what_receivers_are_told_by_is_left_as_it_is(tmp_path):
     assert make_secrets(tmp_path)["receiver_page"] == ""
     (tmp_path / "secrets/receiver_page").write_text("an address\n")
