@@ -21,6 +21,7 @@ def make_product(**env):
 def end(product):
     stopped = product.stack.stop()
     product.stack.clean()
+    product.stack.dir.rmdir()
     assert stopped, "a process did not stop in time"
 
 
