@@ -1,5 +1,6 @@
 """Every click answered 202 is one row and one count: under load, over kills, restarts and second processes."""
 
+import subprocess
 import threading
 
 import pytest
@@ -127,10 +128,14 @@ def test_a_killed_redis_comes_back_and_agrees(product):
 def test_a_killed_postgres_comes_back_and_gets_everything(product):
     with Load(product.stack.url(), connections=16) as load:
         wait_until("load flows", lambda: len(load.accepted) > 500)
+        question = "SELECT count(*) FROM generate_series(1, 8000000)"  # its backend outlives the postmaster for a while
+        client = subprocess.Popen(["psql", "-qc", question, product.stack.database_url], stderr=subprocess.DEVNULL)
+        wait_until("it is asked", lambda: product.sql("SELECT count(*) FROM pg_stat_activity WHERE query = %s", (question,))[0][0])
         product.stack.process("postgres").kill()
         before = len(load.accepted)
         wait_until("clicks are taken without PostgreSQL", lambda: len(load.accepted) > before + 500)
         product.stack.start_postgres()
+    client.wait(60)
     assert set(load.statuses) == {202}
     product.reconcile(load.accepted, seconds=60)
 
