@@ -13,7 +13,7 @@ import time
 import pytest
 import redis
 from certificates import Authority
-from product import CLICK, ROOT, Load, wait_until
+from product import CLICK, ROOT, Load, freeze, wait_until
 from processes import free_port
 
 
