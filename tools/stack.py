@@ -275,17 +275,20 @@ class Stack:
         asked = [PG_BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port("postgres"))]
         self._wait_serving("postgres", lambda: subprocess.run(asked, check=False).returncode == 0)
 
-    @staticmethod
-    def _wait_backends_gone(pid_file):
+    def _wait_backends_gone(self, pid_file):
         """A killed postmaster's backends end with their query. Until then no other starts on their data: it says so, then."""
         lines = pid_file.read_text().splitlines() if pid_file.exists() else []
         shared_id = lines[6].split()[-1] if len(lines) > 6 else None
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            segments = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
-            if not any(segment[1] == shared_id and int(segment[6]) for segment in segments):
-                return
+        while shared_id and self._is_attached(shared_id) and time.monotonic() < deadline:
             time.sleep(0.05)
+
+    @staticmethod
+    def _is_attached(shared_id):
+        """Whether a process has this segment of shared memory; not all kernels tell."""
+        told = Path("/proc/sysvipc/shm")
+        segments = [line.split() for line in told.read_text().splitlines()[1:]] if told.exists() else []
+        return any(segment[1] == shared_id and int(segment[6]) for segment in segments)
 
     def _make_cluster(self, user, as_user, data):
         """In a directory beside, which gets its name when all is in it: one that was interrupted is made anew."""
