@@ -68,7 +68,7 @@ def finish(node, rig):
     MEASURED.append((node.name, rig.measured))
     failed = getattr(node, "failed_call", True)
     if failed:
-        print(rig.log_tails())
+        print(rig.testimony())
     return not failed
 
 

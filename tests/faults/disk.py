@@ -1,7 +1,8 @@
-"""A disk that is filled and has room again, and one that fails and works again."""
+"""A disk that is filled and has room again, one that stands still and goes on, and one that fails and works again."""
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 from contextlib import contextmanager
@@ -24,6 +25,24 @@ def fill(disk):
                 if error.errno != errno.ENOSPC:
                     raise
     return ballast
+
+
+def can_loop():
+    """Whether a file can be mounted as a disk of its own, and be made to stand still."""
+    if not all(map(shutil.which, ("losetup", "mkfs.ext4", "fsfreeze"))):
+        return False
+    found = subprocess.run(["losetup", "--find"], capture_output=True, text=True, check=False)
+    return found.returncode == 0 and Path(found.stdout.strip()).exists()
+
+
+@contextmanager
+def standing_still(disk):
+    """Whatever writes to this file system waits in the kernel, as on a disk that does not answer."""
+    try:
+        subprocess.run(["fsfreeze", "--freeze", disk], check=True)
+        yield
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", disk], check=True)
 
 
 def thread_id(pid, name):

@@ -11,9 +11,10 @@
  *                | connected   v
  *                +--------- WAITING (RECONNECT_US) --again--> CONNECTING
  *
- * Book:    a line an event and fate, "FATE MS ID": FATE is the status, "503-bare" for a 503 without
- *          Retry-After, "lost" when the connection ended without an answer (the id comes again),
- *          "hung" when there was none in HUNG_US, "never" when the load ended before the answer.
+ * Book:    a line an event and fate, "FATE AT MS ID": FATE is the status, "503-bare" for a 503
+ *          without Retry-After, "lost" when the connection ended without an answer (the id comes
+ *          again), "hung" when there was none in HUNG_US, "never" when the load ended before the
+ *          answer; AT is when that was known, in ms of the monotonic clock, MS how long it took.
  * Limits:  a due event waits for an idle connection; what is due beyond one second is left out.
  *
  *   fault_load PORT CONNECTIONS PER_SECOND BOOK IDS POISON_EVERY ADS
@@ -126,8 +127,10 @@ static void make_id(char out[ID_SIZE])
 
 static void note(struct load *self, struct connection *conn, const char *fate)
 {
-    fprintf(self->book, "%s %" PRId64 " %s\n", fate, (now_us() - conn->began_us) / 1000,
-            conn->id[0] != '\0' ? conn->id : "-");
+    int64_t now = now_us();
+
+    fprintf(self->book, "%s %" PRId64 " %" PRId64 " %s\n", fate, now / 1000,
+            (now - conn->began_us) / 1000, conn->id[0] != '\0' ? conn->id : "-");
 }
 
 static void make_request(struct load *self, struct connection *conn)

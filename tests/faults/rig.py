@@ -1,6 +1,7 @@
 """A whole product with a fault proxy on each connection between a service and a server, and its proof."""
 
 import contextlib
+import http.client
 import os
 import shutil
 import signal
@@ -24,6 +25,8 @@ SETTLE_SECONDS = 60  # of promise 2: every 202 id is in its place so long after 
 COOLDOWN_SECONDS = 10  # a breaker's, 8 at most
 TOLD_SECONDS = 15  # a gateway tells what became of its batches every 10 s
 AGREE_SECONDS = 5    # of promise 3: Redis equals PostgreSQL so long after the last event
+LOG_LINES, GATEWAY_LOG_LINES = 15, 200
+KEEPING = ("adledger_spool", "adledger_inbox", "adledger_batches", "adledger_keep")  # metrics of how a batch is kept
 
 
 class Rig:
@@ -40,6 +43,7 @@ class Rig:
         self.loads = []
         self.seconds = {}  # of services that run twice: the port of the other process
         self.mounts = []
+        self.disk = self.dir  # where the spool and PostgreSQL are
         self.measured = {}
 
     def start(self):
@@ -61,19 +65,37 @@ class Rig:
                 subprocess.run(["umount", "-l", path], check=True)
             self.stack.clean()
             shutil.rmtree(self.dir, ignore_errors=True)
+            os.sync()  # what this one leaves the disk to do is not the next one's delay
 
     def mount_small_disk(self, name, megabytes):
         """A disk of its own for a folder of the stack, to be filled."""
-        path = self.dir / name
+        return self._mount("-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", self.dir / name)
+
+    def mount_own_disk(self, *names, megabytes):
+        """A disk with a file system that can be made to stand still, shared by these folders of the stack."""
+        image, self.disk = self.dir / "disk.img", self.dir / "disk"
+        with open(image, "wb") as file:
+            file.truncate(megabytes << 20)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        self._mount("-o", "loop", image, self.disk)
+        self.disk.chmod(0o755)
+        for name in names:
+            (self.disk / name).mkdir()
+            (self.dir / name).symlink_to(self.disk / name)
+        return self.disk
+
+    def _mount(self, *how):
+        """The last is where."""
+        path = how[-1]
         path.mkdir(exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", path], check=True)
+        subprocess.run(["mount", *how], check=True)
         self.mounts.append(path)
         return path
 
     # ---- load and faults
 
     def load(self, port=None, **options):
-        self.loads.append(Load(port or self.stack.port("gateway"), self.dir / f"book-{len(self.loads)}", **options))
+        self.loads.append(Load(port or self.stack.port("gateway"), self.dir / f"book-{len(self.loads)}", disk=self.disk, **options))
         return self.loads[-1]
 
     def move_links(self):
@@ -148,15 +170,17 @@ class Rig:
 
     def metric(self, service, name, port=None, **labels):
         """The sum of a metric's series that carry these labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{port or self.stack.port(service)}/metrics", timeout=5) as answer:
-            text = answer.read().decode()
         total, found = 0.0, False
-        for line in text.splitlines():
+        for line in self._metrics_text(service, port).splitlines():
             series, _, value = line.rpartition(" ")
             if series.partition("{")[0] == f"adledger_{name}" and all(f'{key}="{label}"' in series for key, label in labels.items()):
                 total, found = total + float(value), True
         assert found, f"{service} has no metric adledger_{name} {labels}"
         return total
+
+    def _metrics_text(self, service, port=None):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port or self.stack.port(service)}/metrics", timeout=5) as answer:
+            return answer.read().decode()
 
     def status(self, path, service="gateway"):
         try:
@@ -256,7 +280,15 @@ class Rig:
         self.measured["events"] = sum(len(load.accepted) for load in loads)
         self.measured["per_s"] = round(self.measured["events"] / seconds) if seconds else 0
         self.measured["slowest_ms"] = max(load.slowest_ms for load in loads)
+        disk = {"slowest_sync_ms": max(load.slowest_sync_ms for load in loads), "excused": sum(load.excused for load in loads)}
+        self.measured.update({what: value for what, value in disk.items() if value})
         self.measured["fates"] = dict(sum((load.fates for load in loads), start=loads[0].fates.__class__()))
 
-    def log_tails(self, lines=15):
-        return "\n".join(f"---- {name}\n{process.log_tail(lines)}" for name, process in self.stack.processes.items())
+    def testimony(self):
+        """Of a row that failed: the ends of the logs, and the gateway's numbers of how batches were kept."""
+        parts = [f"---- {name}\n{process.log_tail(GATEWAY_LOG_LINES if name == 'gateway' else LOG_LINES)}"
+                 for name, process in self.stack.processes.items()]
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            lines = self._metrics_text("gateway").splitlines()
+            parts.append("---- gateway's /metrics\n" + "\n".join(line for line in lines if line.startswith(KEEPING) and "_bucket{" not in line))
+        return "\n".join(parts)

@@ -97,7 +97,7 @@ def main():
             run_round(rig, chance)
             print("  " + ", ".join(f"{key} {value}" for key, value in rig.measured.items()), flush=True)
     except AssertionError:
-        print(f"failed in round {rounds}; seed {args.seed}\n{rig.log_tails()}", flush=True)
+        print(f"failed in round {rounds}; seed {args.seed}\n{rig.testimony()}", flush=True)
         raise
     finally:
         rig.heal()

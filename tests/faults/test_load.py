@@ -1,6 +1,7 @@
 """The machine itself: without a fault everything is accepted and proved, and a false book is noticed."""
 
 import pytest
+from load import STALL_MS, Load
 
 
 @pytest.mark.fast
@@ -35,3 +36,39 @@ def test_a_count_that_is_wrong_by_one_is_found(start_rig, spoil, what):
     spoil(rig)
     with pytest.raises(AssertionError, match=what):
         rig.prove(agree_seconds=0.5)
+
+
+def book_of(tmp_path, answers, syncs):
+    """A load that has ended: 100 events of 202, and these lines and slow syncs."""
+    load = Load(0, tmp_path / "book")
+    load.book.write_text("202 900 5 -\n" * 100 + "".join(f"{line} -\n" for line in answers))
+    load.syncs.write_text("".join(f"{began} {ended}\n" for began, ended in syncs))
+    return load.read()
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("syncs", [
+    [(1000, 1000 + STALL_MS)], [(500, 1001)], [(1949, 4000)], [(0, 900), (1900, 4000)],
+], ids=["in between", "at the beginning", "at the end", "another before"])
+def test_a_503_is_excused_by_a_disk_that_stood_still_meanwhile(tmp_path, syncs):
+    load = book_of(tmp_path, ["503 1950 950"], syncs)
+    load.saw_only("202")
+    assert load.excused == 1
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("answers, syncs", [
+    (["503 1950 950"], []),
+    (["503 1950 950"], [(1000, 1000 + STALL_MS - 1)]),
+    (["503 1950 950"], [(0, 1000)]),
+    (["503 1950 950"], [(1950, 4000)]),
+    (["503 1950 950", "503 2950 950"], [(1000, 2000)]),
+    (["503-bare 1950 950"], [(1000, 2000)]),
+    (["500 1950 950"], [(1000, 2000)]),
+    (["lost 1950 950"], [(1000, 2000)]),
+    (["503 1950 950"] * 12, [(1000, 2000)]),
+], ids=["no stall", "a short one", "before", "after", "one of two", "without Retry-After", "500", "lost", "more than a tenth"])
+def test_nothing_else_is_excused(tmp_path, answers, syncs):
+    load = book_of(tmp_path, answers, syncs)
+    with pytest.raises(AssertionError, match="clients saw"):
+        load.saw_only("202")
