@@ -5,6 +5,7 @@ One deployment goes through the tests in their order; every id that was answered
 
 import hashlib
 import json
+import math
 import os
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 from deployment import BUILD_DATE, COMMIT, EPOCH, GATEWAY_PORTS, PROJECT, PROMETHEUS_PORT, ROOT, SERVICES, Deployment, copy_sources, run
+from exporters import EXPORTERS, jobs_asked
 from product import Load, Product, wait_until
 
 CLICKS = 10_000
@@ -281,16 +283,47 @@ def everything_is_watched(deployment, since):
         return every_instance_is_scraped(since) and alerts_arrive(deployment) and deployment.sessions().get("monitor")
 
 
-def test_what_watches_is_killed_and_frozen_and_watches_again(deployment):
-    watchers = ("prometheus", "alertmanager", "redis-exporter", "postgres-exporter")
-    deployment.compose("--profile", "monitoring", "up", "-d", *watchers)
+@pytest.fixture(scope="module")
+def watchers(deployment):
+    """Debian has no Grafana, and no exporter of NATS."""
+    names = ("prometheus", "alertmanager", "redis-exporter", "postgres-exporter")
+    deployment.compose("up", "-d")
+    deployment.compose("--profile", "monitoring", "up", "-d", *names)
     wait_until("everything is watched", lambda: everything_is_watched(deployment, 0), 60)
+    return names
+
+
+def test_what_watches_is_killed_and_frozen_and_watches_again(deployment, watchers):
     for watcher in watchers:
         container = deployment.containers(watcher)[0]
         deployment.kill(container)
         deployment.pause(container, 1)
     healed_at = time.time()
     wait_until("everything is watched again", lambda: everything_is_watched(deployment, healed_at), 60)
+
+
+WATCHED = {"redis", "postgres"}
+WITHOUT_A_STANDBY = {"pg_stat_replication_pg_wal_lsn_diff"}
+
+
+def exporter_queries():
+    """What panels ask of exporters, and each metric that panels or rules may ask for."""
+    boards = [json.loads(path.read_text()) for path in sorted((ROOT / "grafana/dashboards").glob("*.json"))]
+    panels = [target["expr"] for board in boards for panel in board["panels"] for target in panel.get("targets", [])
+              if jobs_asked(target.get("expr", "")) & WATCHED]
+    names = set().union(*(EXPORTERS[job][1] for job in WATCHED)) - WITHOUT_A_STANDBY
+    assert len(panels) >= 3 and len(names) >= 8
+    return panels + sorted(names)
+
+
+@pytest.mark.usefixtures("watchers")
+@pytest.mark.parametrize("query", exporter_queries())
+def test_what_is_asked_of_an_exporter_has_data(query):
+    """The panels that tests/monitoring/test_live.py leaves out, and the metrics of stores.yml."""
+    def is_told():
+        answer = ask_prometheus(f"query?query={urllib.parse.quote(query)}")["result"]
+        return any(math.isfinite(float(row["value"][1])) for row in answer)
+    wait_until(f"there is data for {query}", is_told, 60)
 
 
 def test_the_symbols_are_those_of_the_binaries(deployment):

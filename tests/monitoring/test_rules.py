@@ -96,7 +96,7 @@ def shares(part, whole, all_, bad, good):
     return tuple(({**{key: f"{value}x20" for key, value in zip(part, values)}, f"{whole}": f"{all_}x20"}, 20) for values in (bad, good))
 
 
-# What the exporters of tests/monitoring/exporters.py tell.
+# What the exporters of tests/support/exporters.py tell.
 STORES = {
     "StoreUnseen": (({f'up{{{NATS}}}': "1x20"}, 20),
                     ({f'up{{{NATS}}}': "1x20", f'jetstream_server_max_storage{{{NATS}}}': "100x20", f'redis_up{{{REDIS}}}': "1x20", f'pg_up{{{POSTGRES}}}': "1x20"}, 20)),

@@ -1,6 +1,7 @@
 """What rules and dashboards may ask of the stores' exporters, by the job and the image that tells it.
 
-test_live.py does not start them: change a version here together with its names.
+tests/deploy/test_compose.py asks Debian's exporters of Redis and PostgreSQL for it; NATS's is checked by name only, for
+Debian has none. Change a version here together with its names.
 """
 
 EXPORTERS = {
@@ -10,3 +11,8 @@ EXPORTERS = {
     "redis": ("oliver006/redis_exporter:v1.67.0", {"redis_up", "redis_memory_used_bytes", "redis_memory_max_bytes"}),
 }
 TOLD = set().union(*(names for _, names in EXPORTERS.values()))
+
+
+def jobs_asked(expr):
+    """The exporters that have to answer a query."""
+    return {job for job, (_, names) in EXPORTERS.items() if any(name in expr for name in names)}
