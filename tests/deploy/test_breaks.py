@@ -12,6 +12,7 @@ from deployment import ROOT, copy_sources
 RULES, BOARDS = "tests/monitoring/test_rules.py", "tests/monitoring/test_dashboards.py"
 FILES, MANIFESTS, NAMES, CODES = "tests/deploy/test_files.py", "tests/deploy/test_manifests.py", "tests/contract/test_names.py", "tests/contract/test_codes.py"
 BY_COMPOSE = "test_postgres_by_compose_takes_its_configuration_and_nobody_in_plain_text"
+SYNCED, APPENDED, COMMITTED = "test_nats_syncs_before_it_acknowledges", "test_redis_keeps_a_file_and_evicts_nothing", "test_postgres_commits_to_the_disk"
 GRAFANA = "test_grafana_is_told_nothing_that_it_does_not_know"
 OPENAPI, PROXY = "tests/contract/test_openapi.py", "tests/integration/test_front_proxy.py"
 COMPOSE, POLICIES = "docker-compose.prod.yaml", "k8s/base/network.yaml"
@@ -94,6 +95,18 @@ BREAKS = {
                                        "{'sslRootCert'}"),
     "an unknown setting of PostgreSQL": ("config/postgresql.conf", r"max_wal_size", "max_wla_size", f"{FILES}::test_postgres_takes_its_configuration", '"max_wla_size"'),
     "a script with a fault": ("config/prod/postgres-init.sh", r"\Z", "cd $nowhere\n", f"{FILES}::test_the_shell_scripts_have_no_findings", "In config/prod/postgres-init.sh line"),
+    # ---- what is on the disk
+    "NATS that acknowledges first": ("config/nats.conf", r"sync_interval: always", 'sync_interval: "2m"', f"{FILES}::{SYNCED}", "by config/nats.conf NATS"),
+    "NATS in production that acknowledges first": ("config/prod/nats.conf", r"sync_interval: always", 'sync_interval: "2m"', f"{FILES}::{SYNCED}", "by config/prod/nats.conf NATS"),
+    "NATS in a cluster that acknowledges first": ("k8s/all.yaml", r"sync_interval: always", 'sync_interval: "2m"', f"{FILES}::{SYNCED}", "by k8s/all.yaml NATS"),
+    "Redis without a file": ("config/redis.conf", r"appendonly yes", "appendonly no", f"{FILES}::{APPENDED}", "'appendonly': 'no'"),
+    "Redis that leaves it to the kernel": ("config/redis.conf", r"appendfsync everysec", "appendfsync no", f"{FILES}::{APPENDED}", "'appendfsync': 'no'"),
+    "Redis in production that evicts": ("config/prod/redis.conf", r"maxmemory 768mb\n", r"\g<0>maxmemory-policy allkeys-lru\n", f"{FILES}::{APPENDED}", "'maxmemory-policy': 'allkeys-lru'"),
+    "PostgreSQL without fsync": ("config/postgresql.conf", r"fsync = on", "fsync = off", f"{FILES}::{COMMITTED}[fsync]", "by config/postgresql.conf PostgreSQL has fsync off"),
+    "PostgreSQL by compose that does not wait": (COMPOSE, r"listen_addresses=\*\"", r'\g<0>, "-c", "synchronous_commit=off"', f"{FILES}::{COMMITTED}[synchronous_commit]",
+                                                 "by compose PostgreSQL has synchronous_commit off"),
+    "PostgreSQL in production without full pages": ("config/prod/postgresql.conf", r"ssl = on", r"\g<0>\nfull_page_writes = off", f"{FILES}::{COMMITTED}[full_page_writes]",
+                                                    "by compose PostgreSQL has full_page_writes off"),
     # ---- pages, settings
     "a route that is not on the page": ("docs/api.md", r"/api/v1/audit", "/api/v1/", f"{NAMES}::test_every_route_is_on_the_page", "docs/api.md does not have /api/v1/audit"),
     "a route that is not in the document": ("proto/openapi.yaml", r"  /api/v1/audit:\n.*?(?=  /api/v1/dlq:)", "", f"{OPENAPI}::test_every_route_is_in_the_document_and_no_other",

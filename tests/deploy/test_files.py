@@ -199,6 +199,44 @@ def test_grafana_is_told_nothing_that_it_does_not_know(name, kind):
         assert not unknown, f"{entry['name']} has a key in jsonData that is not known: {unknown}"
 
 
+# ---- what the stores keep is on the disk
+
+
+def config(name):
+    return (ROOT / "config" / name).read_text()
+
+
+def config_maps():
+    """What k8s/all.yaml gives the stores to read, by file."""
+    objects = yaml.safe_load_all((ROOT / "k8s/all.yaml").read_text())
+    return {name: text for about in objects if about["kind"] == "ConfigMap" for name, text in about["data"].items()}
+
+
+def test_nats_syncs_before_it_acknowledges():
+    for where, text in (("config/nats.conf", config("nats.conf")), ("config/prod/nats.conf", config("prod/nats.conf")), ("k8s/all.yaml", config_maps()["nats.conf"])):
+        assert re.findall(r"^\s*sync_interval\W+(\w+)", text, re.M) == ["always"], f"by {where} NATS acknowledges what is not on the disk"
+
+
+def test_redis_keeps_a_file_and_evicts_nothing():
+    included, in_cluster = "include /etc/adledger/redis.conf\n", config_maps()
+    for where, shared, prod in (("config", config("redis.conf"), config("prod/redis.conf")), ("k8s/all.yaml", in_cluster["redis.conf"], in_cluster["redis.prod.conf"])):
+        assert included in prod, where
+        for text in (shared, prod.replace(included, shared)):  # what is said last holds
+            said = dict(re.findall(r"^(appendonly|appendfsync|maxmemory-policy) +(\S+)", text, re.M))
+            assert said == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}, f"by {where} Redis has {said}"
+
+
+@pytest.mark.parametrize("name", ["fsync", "synchronous_commit", "full_page_writes"])
+def test_postgres_commits_to_the_disk(tmp_path, name):
+    """Its own program says what it has understood, by compose of the whole command."""
+    for file, text in (("postgresql.conf", config("postgresql.conf")), ("postgresql.prod.conf", config("prod/postgresql.conf")), ("k8s.conf", config_maps()["postgresql.conf"])):
+        (tmp_path / file).write_text(text)
+    by_compose = [part.replace("/etc/adledger", str(tmp_path)) for part in dict(compose_services())["postgres"]["command"][1:]]
+    for where, argv in (("config/postgresql.conf", ["-c", f"config_file={tmp_path}/postgresql.conf"]), ("compose", by_compose), ("k8s/all.yaml", ["-c", f"config_file={tmp_path}/k8s.conf"])):
+        done = run(PG_BIN / "postgres", "-C", name, "-D", tmp_path, *argv)
+        assert (done.stdout, done.returncode) == ("on\n", 0), f"by {where} PostgreSQL has {name} {done.stdout}{done.stderr}"
+
+
 # ---- the files of the checks themselves
 
 
