@@ -13,6 +13,7 @@ RULES, BOARDS = "tests/monitoring/test_rules.py", "tests/monitoring/test_dashboa
 FILES, MANIFESTS, NAMES, CODES = "tests/deploy/test_files.py", "tests/deploy/test_manifests.py", "tests/contract/test_names.py", "tests/contract/test_codes.py"
 BY_COMPOSE = "test_postgres_by_compose_takes_its_configuration_and_nobody_in_plain_text"
 SYNCED, APPENDED, COMMITTED = "test_nats_syncs_before_it_acknowledges", "test_redis_keeps_a_file_and_evicts_nothing", "test_postgres_commits_to_the_disk"
+HEALTHY = "test_every_container_tells_whether_it_is_healthy"
 GRAFANA = "test_grafana_is_told_nothing_that_it_does_not_know"
 OPENAPI, PROXY = "tests/contract/test_openapi.py", "tests/integration/test_front_proxy.py"
 COMPOSE, POLICIES = "docker-compose.prod.yaml", "k8s/base/network.yaml"
@@ -65,6 +66,10 @@ BREAKS = {
     "a container without a user": (COMPOSE, r"    user: postgres\n", "", f"{FILES}::test_every_container_is_cut_down_to_what_it_needs", "postgres runs as whom its image likes"),
     "an image without a user": ("Dockerfile", r"USER 10001:10001\nEXPOSE 8081", "EXPOSE 8081", f"{FILES}::test_every_image_runs_as_a_user_without_rights", "the image of ingest"),
     "an image that runs as root": ("Dockerfile", r"(EXPOSE 8082)", r"USER root\n\1", f"{FILES}::test_every_image_runs_as_a_user_without_rights", "the image of analytics"),
+    "an image without a health check": ("Dockerfile", r'HEALTHCHECK [^\n]*\["ingest"[^\n]*\n', "", f"{FILES}::{HEALTHY}", "the image of ingest does not tell"),
+    "a health check that asks nothing": ("Dockerfile", r'"gateway", "--health-check"', '"true"', f"{FILES}::{HEALTHY}", "the image of gateway does not tell"),
+    "a store without a health check": (COMPOSE, r"    healthcheck: [^\n]*psql[^\n]*\n", "", f"{FILES}::{HEALTHY}", "nobody asks whether postgres is healthy"),
+    "a health check that is switched off": (COMPOSE, r"    scale: \$\{INGEST_SCALE:-2\}\n", r"\g<0>    healthcheck: {disable: true}\n", f"{FILES}::{HEALTHY}", "AssertionError: ingest"),
     "an unknown instruction": ("Dockerfile", r"STOPSIGNAL", "STOPSINGAL", f"{FILES}::test_schema_and_linter_find_nothing", "STOPSINGAL"),
     # ---- Kubernetes
     "an unknown field": ("k8s/components/autoscaling/autoscalers.yaml", r"behavior:", "behaviour:", f"{MANIFESTS}::test_every_object_obeys_its_schema", '"behaviour"'),

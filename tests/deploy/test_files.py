@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from deployment import WITHOUT_HEALTH
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
@@ -114,10 +115,25 @@ def test_no_password_is_written_down():
         assert not re.search(r"://[^/\s]*:[^/\s]*@", value), f"{where}: {key} holds a password"
 
 
+def stages():
+    return dict(re.findall(r"^FROM \S+ AS (\w+)\n(.*?)(?=^FROM |\Z)", (ROOT / "Dockerfile").read_text(), re.M | re.S))
+
+
 def test_every_image_runs_as_a_user_without_rights():
-    stages = dict(re.findall(r"^FROM \S+ AS (\w+)\n(.*?)(?=^FROM |\Z)", (ROOT / "Dockerfile").read_text(), re.M | re.S))
     for service in SERVICES:
-        assert re.findall(r"^USER (.+)$", stages[service], re.M) == ["10001:10001"], f"the image of {service} does not run as 10001"
+        assert re.findall(r"^USER (.+)$", stages()[service], re.M) == ["10001:10001"], f"the image of {service} does not run as 10001"
+
+
+def test_every_container_tells_whether_it_is_healthy():
+    """Ours by their images, the others by the compose file; migrate ends, and tells by its status."""
+    for service in SERVICES:
+        commands = re.findall(r"^HEALTHCHECK .*?CMD (.+)$", stages()[service], re.M)
+        assert commands == [f'["{service}", "--health-check"]'], f"the image of {service} does not tell whether it is healthy"
+    for name, about in compose_services():
+        if name in SERVICES or name in WITHOUT_HEALTH:
+            assert "healthcheck" not in about, name
+        elif about["restart"] != "no":
+            assert about.get("healthcheck", {}).get("test", ["NONE"])[0] in ("CMD", "CMD-SHELL"), f"nobody asks whether {name} is healthy"
 
 
 # ---- what the stores read: each one's own program takes it
