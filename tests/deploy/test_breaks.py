@@ -70,6 +70,12 @@ BREAKS = {
     "a health check that asks nothing": ("Dockerfile", r'"gateway", "--health-check"', '"true"', f"{FILES}::{HEALTHY}", "the image of gateway does not tell"),
     "a store without a health check": (COMPOSE, r"    healthcheck: [^\n]*psql[^\n]*\n", "", f"{FILES}::{HEALTHY}", "nobody asks whether postgres is healthy"),
     "a health check that is switched off": (COMPOSE, r"    scale: \$\{INGEST_SCALE:-2\}\n", r"\g<0>    healthcheck: {disable: true}\n", f"{FILES}::{HEALTHY}", "AssertionError: ingest"),
+    "a network of the stores that leads outside": (COMPOSE, r"    internal: true\n", "", f"{FILES}::test_the_stores_are_on_a_network_that_leads_nowhere", "the network data leads outside"),
+    "a store on another network": (COMPOSE, r'networks: \[data\]\n(?=    volumes:\n      - "postgres:)', "networks: [data, edge]\n", f"{FILES}::test_the_stores_are_on_a_network_that_leads_nowhere",
+                                   "postgres is on ['data', 'edge']"),
+    "logs without an end": (COMPOSE, r', max-file: "5"', "", f"{FILES}::test_every_container_is_cut_down_to_what_it_needs", "the logs of gateway fill the disk"),
+    "secrets in the images' context": (".dockerignore", r"\Z", "!secrets\n", f"{FILES}::test_the_images_are_built_of_the_sources_alone", "['secrets']"),
+    "all that is here in the images' context": (".dockerignore", r"\n\*\n", "\n", f"{FILES}::test_the_images_are_built_of_the_sources_alone", "begins with !CMakeLists.txt"),
     "an unknown instruction": ("Dockerfile", r"STOPSIGNAL", "STOPSINGAL", f"{FILES}::test_schema_and_linter_find_nothing", "STOPSINGAL"),
     # ---- Kubernetes
     "an unknown field": ("k8s/components/autoscaling/autoscalers.yaml", r"behavior:", "behaviour:", f"{MANIFESTS}::test_every_object_obeys_its_schema", '"behaviour"'),

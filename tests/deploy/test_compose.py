@@ -123,7 +123,7 @@ def test_every_container_is_cut_down_to_what_it_needs(deployment):
         assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"] and not host["CapAdd"], name
         assert host["SecurityOpt"] == ["no-new-privileges:true"] and not host["Privileged"], name
         assert host["Memory"] > 0 and host["NanoCpus"] > 0 and host["PidsLimit"] > 0, name
-        assert host["RestartPolicy"]["Name"] == "unless-stopped" and host["LogConfig"]["Config"]["max-size"], name
+        assert host["RestartPolicy"]["Name"] == "unless-stopped" and {"max-size", "max-file"} <= set(host["LogConfig"]["Config"]), name
         if about["Config"]["Image"].startswith("adledger-"):
             assert about["Config"]["User"] == "10001:10001", name
         for secret in ("POSTGRES_PASSWORD", "REDIS_URL", "DATABASE_URL", "NATS_URL"):
@@ -131,9 +131,11 @@ def test_every_container_is_cut_down_to_what_it_needs(deployment):
 
 
 def test_the_stores_are_reached_by_nobody_outside(deployment):
+    data = f"{PROJECT}_data"
+    assert json.loads(deployment.docker("network", "inspect", data))[0]["Internal"] is True
     for service in ("nats", "postgres", "redis"):
-        about = deployment.inspect(deployment.containers(service)[0])
-        assert not any(about["NetworkSettings"]["Ports"].values()), service
+        network = deployment.inspect(deployment.containers(service)[0])["NetworkSettings"]
+        assert not any(network["Ports"].values()) and set(network["Networks"]) == {data}, service
 
 
 def test_ten_thousand_clicks_are_stored_and_counted(clicks):

@@ -79,7 +79,8 @@ def test_every_container_is_cut_down_to_what_it_needs():
     for name, about in compose_services():
         assert about["read_only"] is True and about["cap_drop"] == ["ALL"] and about["security_opt"] == ["no-new-privileges:true"], name
         assert not {"cap_add", "privileged", "devices", "network_mode", "pid", "ipc", "userns_mode"} & set(about), f"{name} may do more than it needs"
-        assert {"mem_limit", "cpus", "pids_limit"} <= set(about) and about["logging"]["options"]["max-size"], name
+        assert {"mem_limit", "cpus", "pids_limit"} <= set(about), name
+        assert {"max-size", "max-file"} <= set(about["logging"]["options"]), f"the logs of {name} fill the disk"
         assert str(about.get("user", "")).partition(":")[0] not in ("root", "0"), f"{name} runs as root"
         assert ("user" in about) != (name in BY_THEIR_IMAGES | AS_ROOT), f"{name} runs as whom its image likes"
 
@@ -90,6 +91,12 @@ def test_what_is_published_is_on_the_loopback_alone():
     for name, ports in published.items():
         for port in ports:
             assert re.match(r"(\$\{GATEWAY_PORTS:-)?127\.0\.0\.1:", str(port)), f"{name} is published to everybody: {port}"
+
+
+def test_the_stores_are_on_a_network_that_leads_nowhere():
+    assert yaml.safe_load((ROOT / COMPOSE).read_text())["networks"]["data"].get("internal") is True, "the network data leads outside"
+    for name, about in compose_services():
+        assert name not in ("nats", "postgres", "redis") or about["networks"] == ["data"], f"{name} is on {about['networks']}"
 
 
 def test_nats_and_postgres_are_spoken_to_by_verified_tls():
@@ -113,6 +120,14 @@ def test_no_password_is_written_down():
     for where, key, value in given:
         assert key.endswith("_FILE") or not re.search("PASS|SECRET|TOKEN|AUTH_KEYS", key), f"{where}: {key} is not a file"
         assert not re.search(r"://[^/\s]*:[^/\s]*@", value), f"{where}: {key} holds a password"
+
+
+def test_the_images_are_built_of_the_sources_alone():
+    """Neither a secret nor .env, .git and build get into a context that begins with nothing."""
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    sources = {"CMakeLists.txt", "CMakePresets.json", "proto", "shared", "services", "config/sql", "tools/setup", "tools/importer"}
+    let_in = {rule[1:] for rule in rules if rule.startswith("!")}
+    assert rules[0] == "*" and let_in == sources, f"the images' context begins with {rules[0]}, and has {sorted(let_in - sources)} too"
 
 
 def stages():
