@@ -33,6 +33,8 @@ BREAKS = {
                                                             f"{BOARDS}::test_every_metric_that_is_asked_for_exists", "nobody tells adledger_spool_evnets"),
     "an alert that no longer fires": ("prometheus/rules/alerts.yml", r"ratio_rate3d > 1 \*", "ratio_rate3d > 100 *", f"{RULES}::test_each_alert[fires-days]",
                                    'exp: {alertname="CollectErrorsCreeping"}'),
+    "an alert that goes on when all is well again": ("prometheus/rules/alerts.yml", r" and adledger:collect_slow:ratio_rate30m > 6 \* 0.01", "",
+                                                     f"{RULES}::test_what_else_fires_and_does_not[minutes]", 'got: {alertname="CollectLatencySlow"}'),
     "an alert without a case": ("prometheus/rules/alerts.yml", r"alert: SpoolInUse", "alert: SpoolNew", f"{RULES}::test_every_alert_has_a_case_that_fires_and_one_that_does_not", "SpoolNew"),
     "an alert without its section in the runbook": ("docs/runbook.md", r"### SpoolInUse\n.*?(?=### )", "", f"{RULES}::test_every_alert_has_its_section_in_the_runbook", "SpoolInUse"),
     "a rule with an unknown field": ("prometheus/rules/alerts.yml", r"for: 1m", "fro: 1m", f"{RULES}::test_prometheus_takes_the_configuration_and_the_rules", "field fro not found"),

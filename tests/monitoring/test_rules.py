@@ -28,13 +28,24 @@ def one(name, values, labels='job="gateway", instance="g"'):
     return {f"adledger_{name}{{{labels}}}": values}
 
 
-def answers(bad, minutes):
-    """A thousand requests a minute, so many of them answered 5xx."""
-    return {COLLECT % "2xx": f"0+{1000 - bad}x{minutes}", COLLECT % "5xx": f"0+{bad}x{minutes}"}
+def grows(*parts):
+    """A counter that grows by so much a minute for so many minutes, then by so much else for so many more."""
+    told, value = [], 0
+    for by, minutes in parts:
+        told.append(f"{value}+{by}x{minutes - 1}")
+        value += by * minutes
+    return " ".join([*told, str(value)])
 
 
-def durations(slow, minutes):
-    return {TIMED % ("bucket", ', le="0.25"'): f"0+{1000 - slow}x{minutes}", TIMED % ("count", ""): f"0+1000x{minutes}"}
+def answers(*parts):
+    """A thousand requests a minute, so many of them answered 5xx for so many minutes, and so on."""
+    return {COLLECT % "2xx": grows(*((1000 - bad, minutes) for bad, minutes in parts)), COLLECT % "5xx": grows(*parts)}
+
+
+def durations(*parts):
+    """A thousand requests a minute, so many of them slow."""
+    return {TIMED % ("bucket", ', le="0.25"'): grows(*((1000 - slow, minutes) for slow, minutes in parts)),
+            TIMED % ("count", ""): grows(*((1000, minutes) for _, minutes in parts))}
 
 
 def stands(name, bad, good, minutes=20, labels='job="gateway", instance="g"'):
@@ -52,7 +63,8 @@ def ratio(part, whole, bad, good, minutes=20):
             ({**one(part, f"{good}x{minutes}"), **one(whole, f"100x{minutes}")}, minutes))
 
 
-READY = {f'adledger_service_ready{{job="{job}", instance="{job}"}}': "1x20" for job in ("gateway", "ingest", "analytics")}
+SERVICES = ["gateway", "ingest", "analytics"]
+READY = {f'adledger_service_ready{{job="{job}", instance="{job}"}}': "1x20" for job in SERVICES}
 GATEWAY, SECOND = '{job="gateway", instance="gateway"}', 'job="gateway", instance="second"'
 PARTITION = 'partition="0", job="ingest", instance="i"'
 FILL = 'job="gateway", instance="g", partition="0"'
@@ -117,11 +129,11 @@ CASES = {
     "InstanceDown": (({**READY, 'up{job="gateway", instance="second"}': "0x20"}, 5), ({**READY, 'up{job="gateway", instance="second"}': "1x20"}, 5)),
     "NothingReady": stands("service_ready", 0, 1),
     "InstanceNotReady": stands("service_ready", 0, 1),
-    "CollectErrorsFast": ((answers(20, 90), 90), (answers(10, 90), 90)),
-    "CollectErrorsSlow": ((answers(8, 400), 400), (answers(4, 400), 400)),
-    "CollectErrorsCreeping": ((answers(2, 1125), 1125), (answers(0, 1125), 1125)),  # in steps of four minutes
-    "CollectLatencyFast": ((durations(200, 90), 90), (durations(100, 90), 90)),
-    "CollectLatencySlow": ((durations(80, 400), 400), (durations(40, 400), 400)),
+    "CollectErrorsFast": ((answers((20, 90)), 90), (answers((10, 90)), 90)),
+    "CollectErrorsSlow": ((answers((8, 400)), 400), (answers((4, 400)), 400)),
+    "CollectErrorsCreeping": ((answers((2, 1125)), 1125), (answers((0, 1125)), 1125)),  # in steps of four minutes
+    "CollectLatencyFast": ((durations((200, 90)), 90), (durations((100, 90)), 90)),
+    "CollectLatencySlow": ((durations((80, 400)), 400), (durations((40, 400)), 400)),
     "BreakerOpen": stands("breaker_state", 1, 0, labels='job="ingest", instance="i", dependency="postgres", state="open"'),
     "NatsConnectionLost": (({**one("loops_connected", "0x20"), **one("loops", "1x20")}, 5), ({**one("loops_connected", "1x20"), **one("loops", "1x20")}, 5)),
     "StreamsUnseen": ((one("stream_seen_at_seconds", "0x20"), 10), (one("stream_seen_at_seconds", "0+60x20"), 10)),
@@ -174,8 +186,8 @@ MORE = {
     "a foreign job of our name is down": ("InstanceDown", {**OURS, 'up{job="gateway", namespace="theirs"}': "0x20"}, 5, None),
     "a foreign job is down beside compose": ("InstanceDown", {**READY, 'up{job="node"}': "0x20"}, 5, None),
     "a foreign job of our name hides nothing": ("ServiceGone", {**{key: OURS[key] for key in OURS if "gateway" not in key}, 'up{job="gateway", namespace="theirs"}': "1x20"}, 5, "ours"),
-    "nothing was ever there": ("ServiceGone", {}, 5, ""),
     "nothing is there any more": ("ServiceGone", {key: "1x3 stale" for key in READY}, 120, ""),
+    **{f"there is no {gone}, but one of others": ("ServiceGone", {**{key: OURS[key] for key in OURS if gone not in key}, **within("theirs", READY)}, 5, "ours") for gone in SERVICES},
     "PostgreSQL refuses for a moment, before the first migration": ("ConfigurationErrors", one("breaker_calls_total", "0x3 5x10", REFUSED), 5, None),
     "Alertmanager is not there": ("AlertsUndelivered", {NOT_TOLD: "7x20", DROPPED: "0+1x20"}, 20, ""),
     "a container has ended two hours ago": ("InstancesMissing", {**{key: "1x150" for key in READY}, **one("service_ready", "1x30 stale", SECOND)}, 150, ""),
@@ -189,6 +201,20 @@ MORE = {
     "twenty 503 of a quiet hour": ("CollectErrorsFast", {COLLECT % "2xx": "0+0.1x90", COLLECT % "5xx": "0x85 20x4"}, 89, ""),
     "twenty 503 of a quiet morning": ("CollectErrorsSlow", {COLLECT % "2xx": "0+0.1x400", COLLECT % "5xx": "0x376 20x23"}, 399, ""),
     "a single slow request of a quiet hour": ("CollectLatencyFast", {TIMED % ("bucket", ', le="0.25"'): "0x89", TIMED % ("count", ""): "0x85 1x4"}, 89, None),
+    # One window of a burn rate alone: it has ended, or has only begun. The creeping one is in steps of four minutes.
+    "refusals that have ended": ("CollectErrorsFast", answers((50, 70), (0, 20)), 90, None),
+    "refusals that have ended an hour ago": ("CollectErrorsSlow", answers((50, 340), (0, 60)), 400, None),
+    "refusals that have ended eight hours ago": ("CollectErrorsCreeping", answers((5, 1000), (0, 125)), 1125, None),
+    "slowness that has ended": ("CollectLatencyFast", durations((300, 70), (0, 20)), 90, None),
+    "slowness that has ended an hour ago": ("CollectLatencySlow", durations((300, 340), (0, 60)), 400, None),
+    "refusals of ten minutes": ("CollectErrorsFast", answers((0, 80), (20, 10)), 90, None),
+    "refusals of an hour": ("CollectErrorsSlow", answers((0, 340), (10, 60)), 400, None),
+    "refusals of eight hours": ("CollectErrorsCreeping", answers((0, 1000), (2, 125)), 1125, None),
+    "slowness of ten minutes": ("CollectLatencyFast", durations((0, 80), (200, 10)), 90, None),
+    "slowness of an hour": ("CollectLatencySlow", durations((0, 340), (100, 60)), 400, None),
+    "a file of the spool was set aside": ("SpoolDamaged", one("spool_damaged_files_total", "0x5 1x10"), 15, ""),
+    "Redis's exporter does not see it": ("StoreUnseen", {f"redis_up{{{REDIS}}}": "0x20"}, 20, ""),
+    "PostgreSQL's exporter does not see it": ("StoreUnseen", {f"pg_up{{{POSTGRES}}}": "0x20"}, 20, ""),
     "a foreign process is full": ("DescriptorsFilling", {**OURS, **descriptors(95, 'job="node", namespace="theirs"')}, 20, None),
 }
 
@@ -224,13 +250,16 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
 LONG = {"CollectErrorsCreeping", "PostgresGrowing"}  # of days, which would take minutes at a step a minute; a longer one than Prometheus looks back sees nothing
 
 
-def check(folder, cases, step_minutes=1):
-    """Each case as in MORE, with what it is before it."""
+by_steps = pytest.mark.parametrize("step_minutes, names", [(1, set(CASES) - LONG), (4, LONG)], ids=["minutes", "days"])
+
+
+def check(folder, cases, step_minutes=1, of=""):
+    """Each case as in MORE, with what it is before it; of: which of the alerts of that name, by a label."""
     files = []
     for number, (what, name, series, steps, fires_in) in enumerate(cases):
         labels = f'alertname="{name}"' + (f', namespace="{fires_in}"' if fires_in else "")
         test = {"name": what, "interval": f"{step_minutes}m", "input_series": [{"series": key, "values": values} for key, values in series.items()],
-                "promql_expr_test": [{"expr": f'max by (alertname, namespace) (ALERTS{{alertname="{name}", alertstate="firing"}})', "eval_time": f"{steps * step_minutes}m",
+                "promql_expr_test": [{"expr": f'max by (alertname, namespace) (ALERTS{{alertname="{name}", alertstate="firing"{of}}})', "eval_time": f"{steps * step_minutes}m",
                                       "exp_samples": [] if fires_in is None else [{"labels": f"{{{labels}}}", "value": 1}]}]}
         files.append(folder / f"{number}.yml")
         files[-1].write_text(json.dumps({"rule_files": [rules_of(name, folder)], "evaluation_interval": f"{step_minutes}m",
@@ -239,14 +268,14 @@ def check(folder, cases, step_minutes=1):
     assert status == 0, output
 
 
-@pytest.mark.parametrize("step_minutes, names", [(1, set(CASES) - LONG), (4, LONG)], ids=["minutes", "days"])
+@by_steps
 @pytest.mark.parametrize("checked", ["quiet", "fires"])
 def test_each_alert(tmp_path, checked, step_minutes, names):
     case, fires_in = (0, "") if checked == "fires" else (1, None)
     check(tmp_path, [(name, name, *CASES[name][case], fires_in) for name in sorted(names) if CASES[name][case]], step_minutes)
 
 
-@pytest.mark.parametrize("step_minutes, names", [(1, set(CASES) - LONG), (4, LONG)], ids=["minutes", "days"])
+@by_steps
 def test_a_namespace_that_is_well_does_not_hide_one_that_is_ill(tmp_path, step_minutes, names):
     cases = []
     for name in sorted(names - OF_COMPOSE):
@@ -255,8 +284,14 @@ def test_a_namespace_that_is_well_does_not_hide_one_that_is_ill(tmp_path, step_m
     check(tmp_path, cases, step_minutes)
 
 
-def test_what_else_fires_and_does_not(tmp_path):
-    check(tmp_path, [(what, *case) for what, case in MORE.items()])
+@by_steps
+def test_what_else_fires_and_does_not(tmp_path, step_minutes, names):
+    check(tmp_path, [(what, *case) for what, case in MORE.items() if case[0] in names], step_minutes)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_is_missed_where_nothing_ever_was(tmp_path, service):
+    check(tmp_path, [("nothing was ever there", "ServiceGone", {}, 5, "")], of=f', job="{service}"')
 
 
 def test_prometheus_takes_the_configuration_and_the_rules(tmp_path):
