@@ -1,7 +1,10 @@
 """What can be said of the deployment's files without an engine."""
 
+import json
 import os
+import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -410,6 +413,21 @@ def test_a_release_is_hardened(service):
     if "X86-64" in header:
         assert re.search(r"<main>:\n\s*\w+:\s*endbr64", code), "no control flow protection"
         assert re.search(r"or[ql]\s+\$0x0,(0x0)?\(%rsp\)", code), "no stack clash protection"
+
+
+# What a binary does not show, or shows as soon as one file of it was compiled so.
+HARDENED = {"-O2", "-fPIE", "-D_FORTIFY_SOURCE=3", "-fstack-clash-protection", "-fno-delete-null-pointer-checks", "-fno-strict-overflow", "-fno-strict-aliasing",
+            "-ftrivial-auto-var-init=zero"}
+OF_MACHINES = {"x86_64": {"-fcf-protection=full"}, "aarch64": {"-mbranch-protection=standard"}}
+OF_THE_HOUSE = {"-fstack-protector-strong"}  # which what protobuf-c writes is not of
+
+
+def test_every_file_of_a_release_is_compiled_hardened():
+    for entry in json.loads((ROOT / "build/release/compile_commands.json").read_text()):
+        file, flags = entry["file"], set(shlex.split(entry["command"]))
+        wanted = HARDENED | OF_MACHINES.get(platform.machine(), set()) | (set() if file.endswith(".pb-c.c") else OF_THE_HOUSE)
+        assert wanted <= flags, f"{file} is compiled without {sorted(wanted - flags)}"
+        assert "-DNDEBUG" not in flags, f"{file} is compiled without its assertions"
 
 
 @pytest.mark.parametrize("service", SERVICES)
