@@ -40,10 +40,13 @@ FROM ${BASE} AS service
 RUN groupadd --gid 10001 adledger \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin adledger \
     && install -d -o 10001 -g 10001 -m 0750 /var/lib/adledger /var/lib/adledger/spool
+# Again, for a stage knows nothing of what stands before the first FROM.
+ARG BASE
 ARG COMMIT=unknown
 ARG VERSION=0.1.0
 ARG CREATED
 LABEL org.opencontainers.image.vendor="adledger" \
+      org.opencontainers.image.base.name="${BASE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${COMMIT}" \
       org.opencontainers.image.created="${CREATED}"

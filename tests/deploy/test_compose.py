@@ -27,6 +27,7 @@ CLICKS_PER_SECOND = 150  # on each gateway: below RATE_LIMIT_RPS, for all of the
 PAUSE_SECONDS = 5
 TOLD_SECONDS = 60  # a gateway tells what became of its batches every 10 s; a breaker's cooldown may come before
 STOP_SECONDS = 30
+BASE = "debian:bookworm-slim"
 IMAGE_BYTES_MAX = 20_000_000  # beyond the base
 
 
@@ -104,12 +105,13 @@ def test_comes_up_from_a_clean_clone(deployment):
     assert (info["commit"], info["build_date"]) == (COMMIT, BUILD_DATE)
     for service in SERVICES:
         labels = deployment.inspect(deployment.containers(service)[0])["Config"]["Labels"]
-        told = [labels[f"org.opencontainers.image.{name}"] for name in ("revision", "created")]
-        assert told == [COMMIT, BUILD_DATE], service
+        told = {name: labels[f"org.opencontainers.image.{name}"] for name in ("revision", "created", "version", "title", "base.name")}
+        assert told == {"revision": COMMIT, "created": BUILD_DATE, "version": info["version"], "title": f"adledger {service}", "base.name": BASE}, service
+        assert len(labels["org.opencontainers.image.description"]) > 20, service
 
 
 def test_an_image_adds_a_binary_and_its_libraries_to_its_base(deployment):
-    base = deployment.image_size("debian:bookworm-slim")
+    base = deployment.image_size(BASE)
     added = {service: deployment.image_size(f"adledger-test-{service}") - base for service in SERVICES}
     assert all(0 < size < IMAGE_BYTES_MAX for size in added.values()), added
 
