@@ -1,8 +1,9 @@
 """What the dashboards show. tools/dashboards makes grafana/dashboards/*.json of it.
 
 A row is (title, lines), a line is panels side by side. graph, stat, gauge and table take a title, what it means, a unit
-and (query, legend) pairs; steps are the values from which it is yellow or red, base what it is below them: green, or what is
-wrong with too little. Steps are those of the alerts where there is one.
+and (query, legend) pairs; a third part is a unit of its own, on the right axis. Steps are the values from which it is yellow or
+red, base what it is below them: green, or what is wrong with too little. Steps are those of the alerts where there is one, else
+where a setting's limit is near. What is a mere volume has none: WITHOUT_A_LIMIT of tests/monitoring/test_dashboards.py lists it.
 """
 
 COLLECT = 'route=~"(/api/v1)?/ads/(click|impression)|/api/v1/events|/api/v1/ads/[{]id[}]/.+"'
@@ -13,6 +14,8 @@ BUSINESS = "quarter_at >= date_trunc('hour', $__timeFrom()::timestamptz) AND qua
 # By received_at, which has a small index in the order of the rows. An id may be up to a day older: that bound is for the days' tables.
 VISITORS = ("SELECT count(DISTINCT visitor) AS visitors FROM events WHERE type = 1 AND reason = 0 AND received_at BETWEEN now() - interval '5 minutes' AND now()"
             " AND event_id >= (lpad(to_hex((extract(epoch FROM now() - interval '25 hours') * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid")
+MIB = 1 << 20
+NEVER = {"steps": ((0.001, "yellow"),)}  # a rate of what does not happen while all is well
 SOME = {"base": "yellow", "steps": ((1, "green"),)}  # of what there is none when nothing comes in
 # Names of adledger.v1.EventType.
 TYPE = "(ARRAY['click', 'impression', 'start', 'first_quartile', 'midpoint', 'third_quartile', 'complete', 'skip'])[type]"
@@ -84,14 +87,14 @@ RELIABILITY = {
             [graph("Burn of the error budget", "Share of collect requests answered 5xx, by window; 0.1 % is the budget.", "percentunit",
                    ("adledger:collect_errors:ratio_rate5m", "5m"), ("adledger:collect_errors:ratio_rate1h", "1h"), ("adledger:collect_errors:ratio_rate6h", "6h"), steps=((0.001, "yellow"), (0.0144, "red"))),
              graph("Batches by line of keeping", "Where what was answered 202 was kept.", "ops", (f"sum(rate(adledger_batches_stored_total{{{GATEWAY}}}{RATE}))", "stream"), (f"sum by (line) (rate(adledger_batches_kept_total{{{GATEWAY}}}{RATE}))", "{{line}}"), stack=True),
-             graph("Batches handed on", "Batches that the stream did not take, by why.", "ops", (f"sum by (reason) (rate(adledger_batches_handed_on_total{{{GATEWAY}}}{RATE}))", "{{reason}}"))],
+             graph("Batches handed on", "Batches that the stream did not take, by why.", "ops", (f"sum by (reason) (rate(adledger_batches_handed_on_total{{{GATEWAY}}}{RATE}))", "{{reason}}"), **NEVER)],
             [graph("Answered 503", "Batches that no line took in time.", "ops", (f"sum(rate(adledger_batches_abandoned_total{{{GATEWAY}}}{RATE}))", "abandoned"), (f"sum(rate(adledger_batches_expired_total{{{GATEWAY}}}{RATE}))", "expired"), steps=((0.001, "red"),)),
-             graph("Refused by their fault", "Events that are wrong, by code; the client's to mend.", "ops", (f"sum by (code) (rate(adledger_events_rejected_total{{{GATEWAY}}}{RATE}))", "{{code}}")),
-             graph("Not admitted", "Requests without a right, or over their rate.", "ops", (f"sum by (code) (rate(adledger_requests_refused_total{{{GATEWAY}}}{RATE}))", "{{code}}"), (f"sum by (kind) (rate(adledger_rate_limited_total{{{GATEWAY}}}{RATE}))", "429 {{kind}}"))],
+             graph("Refused by their fault", "Events that are wrong, by code; the client's to mend.", "ops", (f"sum by (code) (rate(adledger_events_rejected_total{{{GATEWAY}}}{RATE}))", "{{code}}"), **NEVER),
+             graph("Not admitted", "Requests without a right, or over their rate.", "ops", (f"sum by (code) (rate(adledger_requests_refused_total{{{GATEWAY}}}{RATE}))", "{{code}}"), (f"sum by (kind) (rate(adledger_rate_limited_total{{{GATEWAY}}}{RATE}))", "429 {{kind}}"), **NEVER)],
         ]),
         ("Breakers", [
             [graph("Breakers that are not closed", "Open ones refuse at once; a half-open one tries.", "short", ('sum by (job, dependency, state) (adledger_breaker_state{state!="closed"})', "{{job}} {{dependency}} {{state}}"), steps=((1, "red"),)),
-             graph("Breaker transitions", "Changes of state and their reason, a second.", "ops", (f"sum by (job, dependency, to, reason) (rate(adledger_breaker_transitions_total{RATE}))", "{{job}} {{dependency}} {{to}} {{reason}}")),
+             graph("Breaker transitions", "Changes of state and their reason, a second.", "ops", (f"sum by (job, dependency, to, reason) (rate(adledger_breaker_transitions_total{RATE}))", "{{job}} {{dependency}} {{to}} {{reason}}"), **NEVER),
              graph("Calls by result", "What came of the calls that breakers let through.", "ops", (f"sum by (job, dependency, result) (rate(adledger_breaker_calls_total{RATE}))", "{{job}} {{dependency}} {{result}}"))],
         ]),
         ("Spool and inbox", [
@@ -100,8 +103,8 @@ RELIABILITY = {
              graph("Oldest in spool and inbox", "Age of what has waited longest.", "s", (f"max(adledger_spool_oldest_age_seconds{{{GATEWAY}}})", "spool"), ("max(adledger_inbox_oldest_age_seconds)", "inbox"), steps=((60, "yellow"), (900, "red"))),
              graph("Inbox", "Events in PostgreSQL's inbox, of all gateways.", "short", ("max(adledger_inbox_events)", "events"), steps=((1, "red"),))],
             [graph("Replayed", "Batches published from spools and inbox, a second.", "ops", (f"sum(rate(adledger_spool_replayed_batches_total{{{GATEWAY}}}{RATE}))", "spool"), (f"sum(rate(adledger_inbox_replayed_batches_total{{{GATEWAY}}}{RATE}))", "inbox")),
-             graph("Spool writes", "Batches handed to the spool, by what became of them.", "ops", (f"sum by (result) (rate(adledger_spool_writes_total{{{GATEWAY}}}{RATE}))", "{{result}}")),
-             graph("Spool write time", "One transaction with its sync.", "s", *quantiles("adledger_spool_write_seconds", "", GATEWAY)),
+             graph("Spool writes", "Batches handed to the spool, by what became of them.", "ops", (f"sum by (result) (rate(adledger_spool_writes_total{{{GATEWAY}}}{RATE}))", "{{result}}"), **NEVER),
+             graph("Spool write time", "One transaction with its sync. A batch has 0.55 s for it, from PUBLISH_DEADLINE_MS to KEEP_DEADLINE_MS.", "s", *quantiles("adledger_spool_write_seconds", "", GATEWAY), steps=((0.25, "yellow"), (0.55, "red"))),
              graph("Spool disk", "Free share of the file system under SPOOL_DIR.", "percentunit", (f"adledger_spool_disk_free_bytes{{{GATEWAY}}} / adledger_spool_disk_bytes{{{GATEWAY}}}", "{{instance}}"), base="red", steps=((0.1, "yellow"), (0.2, "green")), high=1)],
         ]),
         ("The ledger", [
@@ -111,9 +114,9 @@ RELIABILITY = {
              stat("Last audit", "How long ago it was.", "s", ("time() - max(adledger_ledger_audited_at_seconds)", "ago"), steps=((300, "yellow"), (900, "red"))),
              stat("Dead letters, 1 h", "Events set aside in the last hour.", "short", ("sum(increase(adledger_dead_letters_total[1h]))", "dead"), steps=((1, "yellow"),)),
              stat("Gaps, 1 h", "Messages that were gone from the stream unread.", "short", ("sum(increase(adledger_reader_gap_messages_total[1h]))", "gone"), steps=((1, "red"),))],
-            [graph("Dead letters by reason", "Events set aside, a second.", "ops", (f"sum by (code) (rate(adledger_dead_letters_total{RATE}))", "{{code}}"), steps=((0.001, "yellow"),)),
+            [graph("Dead letters by reason", "Events set aside, a second.", "ops", (f"sum by (code) (rate(adledger_dead_letters_total{RATE}))", "{{code}}"), **NEVER),
              graph("Duplicates", "Events and batches that were there already.", "ops", (f"sum(rate(adledger_ingest_duplicates_total{RATE}))", "events"), (f"sum(rate(adledger_ingest_batches_repeated_total{RATE}))", "batches")),
-             graph("Repairs", "Quarter hours whose counts in Redis were set to the rollups'.", "ops", (f"sum(rate(adledger_analytics_repairs_total{RATE}))", "repairs"), (f"sum(rate(adledger_analytics_rebuilds_total{RATE}))", "rebuilds")),
+             graph("Repairs", "Quarter hours whose counts in Redis were set to the rollups'.", "ops", (f"sum(rate(adledger_analytics_repairs_total{RATE}))", "repairs"), (f"sum(rate(adledger_analytics_rebuilds_total{RATE}))", "rebuilds"), **NEVER),
              graph("Clock skew", "Newest time of receipt minus the reader's clock; above 0 a gateway's clock is ahead.", "s", ("max by (job, partition) (adledger_reader_clock_skew_seconds)", "{{job}} {{partition}}"), steps=((5, "yellow"),), low=None)],
         ]),
     ],
@@ -137,7 +140,7 @@ BUSINESS_BOARD = {
             [sql("timeseries", "Events by type", "Valid events a quarter hour.", "short",
                  f"SELECT quarter_at AS time, {TYPE} AS metric, sum(count)::float8 AS value FROM ad_quarter WHERE reason = 0 AND {BUSINESS} GROUP BY 1, 2 ORDER BY 1", low=0),
              sql("timeseries", "CTR over time", "Clicks a impression, by quarter hour.", "percentunit",
-                 f"SELECT quarter_at AS time, sum(count) FILTER (WHERE type = 1)::float8 / nullif(sum(count) FILTER (WHERE type = 2), 0) AS ctr FROM ad_quarter WHERE reason = 0 AND {BUSINESS} GROUP BY 1 ORDER BY 1", low=0)],
+                 f"SELECT quarter_at AS time, sum(count) FILTER (WHERE type = 1)::float8 / nullif(sum(count) FILTER (WHERE type = 2), 0) AS ctr FROM ad_quarter WHERE reason = 0 AND {BUSINESS} GROUP BY 1 ORDER BY 1", low=0, steps=((1, "yellow"),))],
             [graph("Live events by type", "Accepted a second, from the gateways.", "ops", ("adledger:events_accepted:rate1m", "{{type}}"), stack=True),
              graph("Live invalid traffic", "Accepted but kept as invalid, by reason.", "ops", (f"sum by (reason) (rate(adledger_events_invalid_total{RATE}))", "{{reason}}"), stack=True)],
         ]),
@@ -164,15 +167,21 @@ SERVICES = {
         ("Gateway", [
             [graph("Queues", "Share of what each queue may hold.", "percentunit", (f"adledger_lane_queue_bytes{{{GATEWAY}}} / adledger_lane_queue_max_bytes{{{GATEWAY}}}", "lanes {{instance}}"),
                    (f"adledger_spool_queue_bytes{{{GATEWAY}}} / adledger_keep_queue_max_bytes{{{GATEWAY}}}", "spool {{instance}}"), (f"adledger_inbox_queue_bytes{{{GATEWAY}}} / adledger_keep_queue_max_bytes{{{GATEWAY}}}", "inbox {{instance}}"), steps=((0.5, "yellow"), (0.9, "red")), high=1),
-             graph("Query pools", "Threads at work of those there are, and jobs that wait.", "short", (f"sum by (pool) (adledger_query_pool_busy{{{GATEWAY}}})", "busy {{pool}}"), (f"sum by (pool) (adledger_query_pool_threads{{{GATEWAY}}})", "threads {{pool}}"), (f"sum by (pool) (adledger_query_pool_queued{{{GATEWAY}}})", "queued {{pool}}")),
-             graph("Connections", "Client connections, how many there may be, and how many are refused a second.", "short", (f"adledger_http_connections{{{GATEWAY}}}", "{{instance}}"), (f"adledger_http_connections_max{{{GATEWAY}}}", "limit {{instance}}"), (f"rate(adledger_http_connections_refused_total{{{GATEWAY}}}[$__rate_interval])", "refused {{instance}}")),
-             graph("Event loop threads", "Loop threads connected to NATS, and all.", "short", (f"sum(adledger_loops_connected{{{GATEWAY}}})", "connected"), (f"sum(adledger_loops{{{GATEWAY}}})", "threads"))],
+             graph("Query pools", "Threads at work, of those there are, and jobs that wait, of those that may; on the right the jobs that were refused a second.", "percentunit",
+                   (f"sum by (pool) (adledger_query_pool_busy{{{GATEWAY}}}) / sum by (pool) (adledger_query_pool_threads{{{GATEWAY}}})", "busy {{pool}}"),
+                   (f"sum by (pool) (adledger_query_pool_queued{{{GATEWAY}}}) / sum by (pool) (adledger_query_pool_queue_max{{{GATEWAY}}})", "queue {{pool}}"),
+                   (f"sum by (pool) (rate(adledger_query_pool_rejected_total{{{GATEWAY}}}{RATE}))", "refused {{pool}}", "ops"), steps=((0.9, "yellow"), (1, "red"))),
+             graph("Connections", "Share of the client connections that there may be; on the right those that were refused a second.", "percentunit",
+                   (f"adledger_http_connections{{{GATEWAY}}} / adledger_http_connections_max{{{GATEWAY}}}", "{{instance}}"), (f"rate(adledger_http_connections_refused_total{{{GATEWAY}}}{RATE})", "refused {{instance}}", "ops"), steps=((0.9, "yellow"), (1, "red"))),
+             graph("Event loop threads", "Share of the loop threads that are connected to NATS.", "percentunit", (f"adledger_loops_connected{{{GATEWAY}}} / adledger_loops{{{GATEWAY}}}", "{{instance}}"), base="red", steps=((0.01, "yellow"), (1, "green")), high=1)],
             [graph("Publish to ack", "A batch's first try until the stream has synced it.", "s", *quantiles("adledger_publish_seconds", "", GATEWAY), steps=((0.25, "yellow"), (0.4, "red"))),
              graph("Events in a batch", "Group commit: they grow with load.", "short", *quantiles("adledger_batch_events", "", GATEWAY)),
              graph("Messages published", "Batches a second: NATS message throughput.", "ops", (f"sum(rate(adledger_batches_sent_total{{{GATEWAY}}}{RATE}))", "sent"), (f"sum(rate(adledger_batches_retried_total{{{GATEWAY}}}{RATE}))", "again"), (f"sum(rate(adledger_batches_refused_total{{{GATEWAY}}}{RATE}))", "refused"), (f"sum by (result) (rate(adledger_heartbeats_total{{{GATEWAY}}}{RATE}))", "heartbeat {{result}}")),
              graph("Latency by route", "p99 of each route.", "s", (f"histogram_quantile(0.99, sum by (route, le) (rate(adledger_http_request_seconds_bucket{{{GATEWAY}}}{RATE})))", "{{route}}"), steps=((0.25, "yellow"), (1, "red")))],
-            [graph("Batches in flight", "Batches that wait for their ack, and how many may; at the limit the next ones grow, then wait in the lanes' queues.", "short", (f"adledger_batches_inflight{{{GATEWAY}}}", "{{instance}}"), (f"adledger_batches_inflight_max{{{GATEWAY}}}", "limit {{instance}}")),
-             graph("Boards", "Boards in use, how many there may be, and requests for one more that are refused a second.", "short", (f"adledger_boards_in_use{{{GATEWAY}}}", "{{instance}}"), (f"adledger_boards_max{{{GATEWAY}}}", "limit {{instance}}"), (f"sum by (instance, reason) (rate(adledger_boards_refused_total{{{GATEWAY}}}{RATE}))", "refused {{reason}} {{instance}}"))],
+            [graph("Batches in flight", "Share of the batches that may wait for their ack; at 100 % the next ones grow, then wait in the lanes' queues.", "percentunit",
+                   (f"adledger_batches_inflight{{{GATEWAY}}} / adledger_batches_inflight_max{{{GATEWAY}}}", "{{instance}}"), steps=((1, "yellow"),), high=1),
+             graph("Boards", "Share of the places for boards that are in use; on the right the requests for one more that were refused a second.", "percentunit",
+                   (f"adledger_boards_in_use{{{GATEWAY}}} / adledger_boards_max{{{GATEWAY}}}", "{{instance}}"), (f"sum by (instance, reason) (rate(adledger_boards_refused_total{{{GATEWAY}}}{RATE}))", "refused {{reason}} {{instance}}", "ops"), steps=((0.9, "yellow"), (1, "red")))],
         ]),
         ("Queries", [
             [graph("Redis hit and miss", "Readings answered by Redis, and those that PostgreSQL answered in its place.", "ops",
@@ -184,10 +193,10 @@ SERVICES = {
         ("Readers", [
             [graph("Messages read", "From the stream, a second.", "ops", (f"sum by (job) (rate(adledger_reader_messages_total{RATE}))", "{{job}}")),
              graph("Ingest transactions", "By how they ended.", "ops", (f"sum by (result) (rate(adledger_ingest_transactions_total{RATE}))", "{{result}}")),
-             graph("Ingest transaction time", "From begin to commit.", "s", *quantiles("adledger_ingest_store_seconds", "")),
+             graph("Ingest transaction time", "From begin to commit; the breaker finds it slow from PG_SLOW_MS, 2 s, on.", "s", *quantiles("adledger_ingest_store_seconds", ""), steps=((2, "yellow"), (5, "red"))),
              graph("Events in a transaction", "They grow with load.", "short", *quantiles("adledger_ingest_batch_events", ""))],
             [graph("Analytics calls", "Script calls that moved the position, and those that lost it to another process.", "ops", (f"sum(rate(adledger_analytics_applies_total{RATE}))", "applied"), (f"sum(rate(adledger_analytics_applies_lost_total{RATE}))", "lost")),
-             graph("Analytics call time", "One script call with its changes.", "s", *quantiles("adledger_analytics_apply_seconds", "")),
+             graph("Analytics call time", "One script call with its changes, for which questions to Redis wait: REDIS_SLOW_MS, QUERY_DEADLINE_MS.", "s", *quantiles("adledger_analytics_apply_seconds", ""), steps=((0.25, "yellow"), (1, "red"))),
              graph("Messages in a call", "Folded into one call.", "short", *quantiles("adledger_analytics_fold_messages", "")),
              graph("Partitions held", "Leases of each process.", "short", ("sum by (job, instance) (adledger_reader_lease_held)", "{{job}} {{instance}}"))],
         ]),
@@ -199,14 +208,14 @@ SERVICES = {
              graph("JetStream store", "All streams together, share of max_file_store.", "percentunit", ("jetstream_server_total_message_bytes / (jetstream_server_max_storage > 0)", "{{server_name}}"), steps=((0.7, "yellow"), (0.9, "red")), high=1)],
         ]),
         ("Processes", [
-            [process("CPU", "Processors in use.", "short", f"rate(process_cpu_seconds_total{{{JOBS}}}{RATE})"),
-             process("Resident memory", "Bounded by settings; 64 MB is the aim's floor.", "bytes", f"process_resident_memory_bytes{{{JOBS}}}"),
+            [process("CPU", "Processors in use; a reader's container may use 1, a gateway's 2.", "short", f"rate(process_cpu_seconds_total{{{JOBS}}}{RATE})", steps=((1, "yellow"), (2, "red"))),
+             process("Resident memory", "Bounded by settings; a container is killed at 512 MiB.", "bytes", f"process_resident_memory_bytes{{{JOBS}}}", steps=((384 * MIB, "yellow"), (480 * MIB, "red"))),
              process("File descriptors", "Share of the limit.", "percentunit", f"process_open_fds{{{JOBS}}} / process_max_fds{{{JOBS}}}", steps=((0.9, "red"),)),
-             process("Threads", "They do not grow.", "short", f"process_threads{{{JOBS}}}")],
-            [graph("Up since", "Time since the start.", "s", (f"time() - process_start_time_seconds{{{JOBS}}}", "{{job}} {{instance}}")),
+             process("Threads", "They do not grow; a container may have 128.", "short", f"process_threads{{{JOBS}}}", steps=((96, "yellow"), (120, "red")))],
+            [process("Up since", "Time since the start; CrashLoop counts the starts of a quarter of an hour.", "s", f"time() - process_start_time_seconds{{{JOBS}}}", base="yellow", steps=((900, "green"),)),
              graph("Builds", "Versions that run; more than one while they are replaced.", "short", ("count by (version, commit) (adledger_build_info)", "{{version}} {{commit}}")),
-             graph("Log lines lost", "Lines that could not be written.", "ops", (f"sum by (job) (rate(adledger_log_lines_lost_total{RATE}))", "{{job}}"), steps=((0.001, "yellow"),)),
-             graph("Connections made", "To NATS, PostgreSQL and Redis, a second; many are a sign of trouble.", "ops", (f"sum by (job) (rate(adledger_pg_connects_total{RATE}))", "PostgreSQL {{job}}"), (f"sum by (job) (rate(adledger_redis_connects_total{RATE}))", "Redis {{job}}"), (f"sum(rate(adledger_nats_connects_total{RATE}))", "NATS"))],
+             graph("Log lines lost", "Lines that could not be written.", "ops", (f"sum by (job) (rate(adledger_log_lines_lost_total{RATE}))", "{{job}}"), **NEVER),
+             graph("Connections made", "To NATS, PostgreSQL and Redis, a second; many are a sign of trouble.", "ops", (f"sum by (job) (rate(adledger_pg_connects_total{RATE}))", "PostgreSQL {{job}}"), (f"sum by (job) (rate(adledger_redis_connects_total{RATE}))", "Redis {{job}}"), (f"sum(rate(adledger_nats_connects_total{RATE}))", "NATS"), steps=((1, "yellow"),))],
         ]),
     ],
 }

@@ -15,6 +15,14 @@ PROMTOOL = ROOT / ".run" / "bin" / "promtool"
 # Names that no metrics.def has: those of metrics_process.c, and Prometheus's and Alertmanager's own.
 PROCESS = {"up", "prometheus_rule_evaluation_failures_total", "prometheus_notifications_dropped_total", "alertmanager_notifications_failed_total",
            *re.findall(r'"((?:process|adledger)_\w+)"', (ROOT / "shared/runtime/metrics_process.c").read_text())}
+# Volumes, sizes that grow with load, and tables: no value of them is wrong by itself. What is wrong of them has a panel of its own, as a share, an age or a lag.
+WITHOUT_A_LIMIT = {
+    "Requests by route", "Answers by class", "Events in", "On the stream", "Stored and counted",
+    "Batches by line of keeping", "Calls by result", "Replayed", "Duplicates",
+    "Events by type", "Live events by type", "Live invalid traffic", "Top ads", "Videos",
+    "Events in a batch", "Messages published", "Redis hit and miss", "Shared answers", "Redis commands", "PostgreSQL statements", "Messages read", "Ingest transactions",
+    "Events in a transaction", "Analytics calls", "Messages in a call", "Partitions held", "PostgreSQL size", "Builds",
+}
 SUFFIX = re.compile(r"_(bucket|sum|count)$")
 
 
@@ -128,6 +136,31 @@ def test_what_shows_one_number_tells_good_from_bad(path):
             assert len(set(colours)) >= 2 and "green" in colours, f"{panel['title']} has one colour"
         if panel["title"] in ("Ready", "Ledger", "Spool disk"):
             assert colours[0] == "red" and colours[-1] == "green", f"{panel['title']} is green at 0"
+
+
+def test_a_panel_has_a_limit_or_is_known_to_have_none():
+    steps = {panel["title"]: panel["fieldConfig"]["defaults"]["thresholds"]["steps"] for board in boards() for panel in panels(board)}
+    assert sum(len(panels(board)) for board in boards()) == len(steps), "two panels of one title"
+    assert {title for title, each in steps.items() if len({step["color"] for step in each}) < 2} == WITHOUT_A_LIMIT
+
+
+def test_a_graph_shows_its_limit():
+    for panel in (panel for board in boards() for panel in panels(board) if panel["type"] == "timeseries"):
+        style = panel["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"]["mode"]
+        assert style == ("off" if panel["title"] in WITHOUT_A_LIMIT else "dashed"), panel["title"]
+
+
+def test_a_rate_is_told_in_events_a_second():
+    """By the panel's unit, or by one of its own on the right axis, where the panel's limits are not drawn."""
+    for panel in (panel for board in boards() for panel in panels(board)):
+        own = {each["matcher"]["options"]: {row["id"]: row["value"] for row in each["properties"]} for each in panel["fieldConfig"]["overrides"]}
+        assert set(own) <= {target["refId"] for target in panel["targets"]}, panel["title"]
+        assert all(each["custom.axisPlacement"] == "right" and each["custom.thresholdsStyle"]["mode"] == "off" for each in own.values()), panel["title"]
+        for target in panel["targets"]:
+            unit = own.get(target["refId"], {}).get("unit", panel["fieldConfig"]["defaults"]["unit"])
+            expr = target.get("expr", "")
+            if re.search(r"\brate\(", expr) and not re.search(r"histogram_quantile|_seconds_total", expr):
+                assert unit in ("ops", "reqps"), f"{panel['title']}: {target['legendFormat']} is a rate, in {unit}"
 
 
 def test_a_dashboard_that_asks_postgres_asks_seldom_and_no_raw_table_without_an_end():
