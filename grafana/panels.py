@@ -206,6 +206,11 @@ SERVICES = {
                    ("sum by (instance) (pg_stat_activity_count) / on (instance) max by (instance) (pg_settings_max_connections - pg_settings_superuser_reserved_connections)", "{{instance}}"), steps=((0.8, "yellow"), (0.95, "red")), high=1),
              graph("PostgreSQL size", "Tables and indexes of the database, without its log.", "bytes", ('pg_database_size_bytes{datname="adledger"}', "{{instance}}")),
              graph("JetStream store", "All streams together, share of max_file_store.", "percentunit", ("jetstream_server_total_message_bytes / (jetstream_server_max_storage > 0)", "{{server_name}}"), steps=((0.7, "yellow"), (0.9, "red")), high=1)],
+            [graph("Redis keyspace hits and misses", "Keys that were read and were there, or were not, by whomever and in scripts too; an ad or a minute without clicks has no key.", "ops",
+                   (f"sum(rate(redis_keyspace_hits_total{RATE}))", "hits"), (f"sum(rate(redis_keyspace_misses_total{RATE}))", "misses")),
+             graph("Redis query throughput", "Commands that Redis has done, a second; a script's own count, too.", "ops", (f"sum by (instance) (rate(redis_commands_processed_total{RATE}))", "{{instance}}")),
+             graph("PostgreSQL transactions", "Of the database, a second; a statement alone is one, too.", "ops",
+                   (f'sum(rate(pg_stat_database_xact_commit{{datname="adledger"}}{RATE}))', "committed"), (f'sum(rate(pg_stat_database_xact_rollback{{datname="adledger"}}{RATE}))', "rolled back"))],
         ]),
         ("Processes", [
             [process("CPU", "Processors in use; a reader's container may use 1, a gateway's 2.", "short", f"rate(process_cpu_seconds_total{{{JOBS}}}{RATE})", steps=((1, "yellow"), (2, "red"))),

@@ -22,6 +22,7 @@ WITHOUT_A_LIMIT = {
     "Events by type", "Live events by type", "Live invalid traffic", "Top ads", "Videos",
     "Events in a batch", "Messages published", "Redis hit and miss", "Shared answers", "Redis commands", "PostgreSQL statements", "Messages read", "Ingest transactions",
     "Events in a transaction", "Analytics calls", "Messages in a call", "Partitions held", "PostgreSQL size", "Builds",
+    "Redis keyspace hits and misses", "Redis query throughput", "PostgreSQL transactions",
 }
 SUFFIX = re.compile(r"_(bucket|sum|count)$")
 
