@@ -35,6 +35,11 @@ def panels(board):
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
+def variables(board):
+    """Those that a query fills; the other one is the filter."""
+    return [variable for variable in board["templating"]["list"] if variable["type"] == "query"]
+
+
 def expressions():
     """Every PromQL text of dashboards and rules, with where it stands."""
     for board in boards():
@@ -42,7 +47,7 @@ def expressions():
             for target in panel["targets"]:
                 if "expr" in target:
                     yield f"{board['title']}, {panel['title']}", target["expr"]
-        for variable in board["templating"]["list"]:
+        for variable in variables(board):
             yield f"{board['title']}, ${variable['name']}", re.fullmatch(r"label_values\((.+), \w+\)", variable["query"]["query"])[1]
     for path in (ROOT / "prometheus/rules").glob("*.yml"):
         for block in re.findall(r"expr: >-\n((?:          .*\n)+)", path.read_text()):
@@ -196,7 +201,15 @@ def test_a_dashboard_has_the_variables_that_it_uses():
     for board in boards():
         text = "".join(target.get("expr", "") for panel in panels(board) for target in panel["targets"])
         used = {name for name in re.findall(r"\$\{?(\w+)", text) if not name.startswith("__")}
-        assert used == {variable["name"] for variable in board["templating"]["list"]}, board["title"]
+        assert used == {variable["name"] for variable in variables(board)}, board["title"]
+
+
+def test_every_dashboard_can_be_narrowed_to_a_namespace():
+    """By a filter that Grafana applies to all queries; it goes along to the next dashboard, and at first it leaves nothing out."""
+    for board in boards():
+        (found,) = (variable for variable in board["templating"]["list"] if variable["type"] == "adhoc")
+        assert found["datasource"]["type"] == "prometheus" and found["filters"] == [], board["title"]
+        assert all(link["includeVars"] for link in board["links"]), board["title"]
 
 
 def test_units_are_in_the_names():
