@@ -1,6 +1,7 @@
 """The arithmetic of bench/grow --model: from points that were made by known costs it finds those costs again, and their sums."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -15,12 +16,14 @@ KNOWN = {"lasts": {"messages": [1e-3, 1e-4, 1e-5], "transactions": [2e-2, 1e-3, 
          "costs": {"gateway": {"clicks": 10e-6, "messages": 50e-6}, "nats": {"clicks": 1e-6, "messages": 100e-6},
                    "ingest": {"clicks": 1e-6, "messages": 5e-6, "transactions": 20e-6},
                    "postgres": {"clicks": 4e-6, "messages": 9e-6, "transactions": 300e-6, "sums": 20e-6},
-                   "analytics": {"messages": 8e-6, "calls": 70e-6, "entries": 2e-6}, "redis": {"calls": 90e-6, "entries": 3e-6}}}
+                   "analytics": {"messages": 8e-6, "calls": 70e-6, "entries": 2e-6}, "redis": {"calls": 90e-6, "entries": 3e-6}},
+         # A process, a partition, and a thousand clicks a second; of analytics a MiB of ids.
+         "memory": {"gateway": [20, 0.2, 0.1], "ingest": [4, 0.1, 0.05], "analytics": [5, 4, 1]}, "most": {"partitions": 16, "clicks": 40_000}}
 
 
 def point(ads, rate, partitions):
     return {"ads": ads, "rate": rate, "partitions": partitions, "per_second": growth_model.work(KNOWN, ads, rate, partitions, threads=1),
-            "cores": growth_model.cores(KNOWN, ads, rate, partitions, threads=1)}
+            "cores": growth_model.cores(KNOWN, ads, rate, partitions, threads=1), "memory_mib": growth_model.memory(KNOWN, rate, partitions, threads=1, seconds=15)}
 
 
 # One partition each where clicks meanwhile make a difference: by partitions, a thread's share is smaller.
@@ -33,6 +36,9 @@ def test_the_costs_behind_the_points_are_found_again():
         assert model["lasts"][kind] == pytest.approx(lasts, rel=1e-2), kind
     for part in growth_model.PARTS:
         assert model["costs"][part] == pytest.approx(KNOWN["costs"][part], rel=1e-3), part
+    for service in growth_model.SERVICES:
+        assert model["memory"][service] == pytest.approx(KNOWN["memory"][service], rel=1e-3), service
+    assert model["most"] == KNOWN["most"]
 
 
 def test_a_point_on_no_axis_is_predicted():
@@ -60,6 +66,39 @@ def test_the_first_part_that_is_full_is_named_with_its_rate():
     part, rate = growth_model.first_full(KNOWN, 10_000, 1)
     assert growth_model.busy(KNOWN, 10_000, rate, 1)[part] >= 1 > max(growth_model.busy(KNOWN, 10_000, rate - 1, 1).values())
     assert growth_model.first_full(KNOWN, 10_000, 16)[0] == "redis", "more partitions give every part threads but Redis"
+
+
+def test_memory_of_analytics_ends_where_its_ids_do():
+    soon, late = (growth_model.memory(KNOWN, 1_000, 4, seconds=seconds) for seconds in (15, math.inf))
+    assert soon["analytics"] == pytest.approx(5 + 4 * 4 + 15_000 * 8 / 2**20) and late["analytics"] == pytest.approx(5 + 4 * 4 + 4 * 500_000 * 8 / 2**20)
+    assert soon["gateway"] == late["gateway"] == pytest.approx(20 + 4 * 0.2 + 0.1), "the others' goes with the rate alone"
+    assert growth_model.memory(KNOWN, 60_000, 4)["gateway"] == pytest.approx(20 + 4 * 0.2 + 30 * 0.1), "each of two has half of the clicks"
+
+
+def test_a_click_waits_for_its_message_and_then_for_a_transaction_or_a_call():
+    ages = growth_model.freshness(KNOWN, 100, 100, 1)
+    assert ages["ingest"] == pytest.approx(1.1 + 21, rel=0.01) and ages["analytics"] == pytest.approx(1.1 + 0.7, rel=0.01)
+
+
+def test_no_age_is_told_of_a_part_that_is_full():
+    _, full = growth_model.first_full(KNOWN, 10_000, 16)
+    ages = [growth_model.freshness(KNOWN, 10_000, rate, 16)["analytics"] for rate in (full - 1, full, 10 * full)]
+    assert 0 < ages[0] < math.inf and ages[1:] == [None, math.inf], "first batches grow, then nothing helps"
+
+
+def test_a_call_and_a_transaction_hold_no_more_than_they_may():
+    done = growth_model.work(KNOWN, 100, 1_000_000, 1)
+    assert done["clicks"] / done["transactions"] <= 4_000 and done["entries"] / done["calls"] == pytest.approx(5_000)
+
+
+def test_what_was_not_measured_is_doubtful():
+    assert not growth_model.is_beyond(KNOWN, 20_000, 16) and not growth_model.is_beyond(KNOWN, 25_000, 1)
+    assert growth_model.is_beyond(KNOWN, 20_000, 17) and growth_model.is_beyond(KNOWN, 60_000, 1) and growth_model.is_beyond(KNOWN, 60_000, 16), "two threads have twice the lanes"
+
+
+def test_a_measured_age_is_known_to_its_bucket():
+    assert growth_model.missed_bucket(58, 75) == (50, 100, 0)
+    assert growth_model.missed_bucket(6, 16) == (10, 25, pytest.approx(-0.4)) and growth_model.missed_bucket(30, 16) == (10, 25, pytest.approx(0.2))
 
 
 def test_disk_is_rows_times_the_day():
@@ -96,3 +135,7 @@ def test_the_measured_point_that_nothing_is_fitted_to_is_predicted():
     model, check = growth_model.fit(results["points"]), results["check"]
     predicted = sum(growth_model.cores(model, check["ads"], check["per_second"]["clicks"], check["partitions"], threads=1).values())
     assert predicted == pytest.approx(sum(check["cores"].values()), rel=0.35)
+    memory = growth_model.memory(model, check["per_second"]["clicks"], check["partitions"], threads=1, seconds=15)
+    assert memory == pytest.approx({service: check["memory_mib"][service] for service in growth_model.SERVICES}, rel=0.25)
+    for reader, ms in growth_model.freshness(model, check["ads"], check["per_second"]["clicks"], check["partitions"], threads=1).items():
+        assert growth_model.missed_bucket(ms, check["freshness_ms"][reader]["p50"])[2] == 0, reader
