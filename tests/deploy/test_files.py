@@ -416,16 +416,15 @@ def test_a_release_is_hardened(service):
 
 
 # What a binary does not show, or shows as soon as one file of it was compiled so.
-HARDENED = {"-O2", "-fPIE", "-D_FORTIFY_SOURCE=3", "-fstack-clash-protection", "-fno-delete-null-pointer-checks", "-fno-strict-overflow", "-fno-strict-aliasing",
+HARDENED = {"-O2", "-fPIE", "-D_FORTIFY_SOURCE=3", "-fstack-protector-strong", "-fstack-clash-protection", "-fno-delete-null-pointer-checks", "-fno-strict-overflow", "-fno-strict-aliasing",
             "-ftrivial-auto-var-init=zero"}
 OF_MACHINES = {"x86_64": {"-fcf-protection=full"}, "aarch64": {"-mbranch-protection=standard"}}
-OF_THE_HOUSE = {"-fstack-protector-strong"}  # which what protobuf-c writes is not of
 
 
 def test_every_file_of_a_release_is_compiled_hardened():
     for entry in json.loads((ROOT / "build/release/compile_commands.json").read_text()):
         file, flags = entry["file"], set(shlex.split(entry["command"]))
-        wanted = HARDENED | OF_MACHINES.get(platform.machine(), set()) | (set() if file.endswith(".pb-c.c") else OF_THE_HOUSE)
+        wanted = HARDENED | OF_MACHINES.get(platform.machine(), set())
         assert wanted <= flags, f"{file} is compiled without {sorted(wanted - flags)}"
         assert "-DNDEBUG" not in flags, f"{file} is compiled without its assertions"
 
