@@ -91,6 +91,13 @@ def tail(output, lines=40):
     return "\n".join(output.splitlines()[-lines:])
 
 
+def why(output, lines=600):
+    """What pytest says of each failure, and its summary: what a test has printed may be longer than a tail."""
+    whole = output.splitlines()
+    begin = next((number for number, line in enumerate(whole) if re.match(r"=+ (ERRORS|FAILURES) =+$", line)), len(whole))
+    return "\n".join([*whole[begin:][:lines], *whole[begin + lines:][-40:]]) or tail(output)
+
+
 def build(preset, *targets):
     return one_check(f"build-{preset}", ["tools/build", preset, *targets])
 
@@ -128,7 +135,7 @@ def pytest(name, paths, extra=(), env=None):
     except (OSError, AttributeError, xml.etree.ElementTree.ParseError):
         return Counts(failed=1, hint=tail(output))
     failed = count["failures"] + count["errors"]
-    counts = Counts(count["tests"] - failed - count["skipped"], failed, count["skipped"], tail(output, 80) if failed else "")
+    counts = Counts(count["tests"] - failed - count["skipped"], failed, count["skipped"], why(output) if failed else "")
     if status not in (0, 5) and failed == 0:
         counts.failed, counts.hint = 1, tail(output, 80)
     return counts
