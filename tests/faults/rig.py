@@ -136,13 +136,19 @@ class Rig:
 
     def restart(self, name, **env):
         """Starts what is down, and waits until it serves."""
+        if name.endswith(SECOND):
+            self.stack.wait_ready(name, self.start_second(name.removesuffix(SECOND)))
+            return
+        self.begin_again(name, **env)
+        if name in SERVICES:
+            self.stack.wait_ready(name)
+
+    def begin_again(self, name, **env):
+        """Starts what is down; a service may be waiting for what is not there."""
         if name in SERVERS:
             getattr(self.stack, f"start_{name}")()
-        elif name.endswith(SECOND):
-            self.stack.wait_ready(name, self.start_second(name.removesuffix(SECOND)))
         else:
             self.stack.start_service(name, **env)
-            self.stack.wait_ready(name)
 
     def start_second(self, service):
         """Another process of a service, by the name SERVICE-2 for all that is done to it; returns its port."""

@@ -12,43 +12,45 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parent.parent / "tools")]
+from disk import failing_io  # noqa: E402
 from product import SERVERS, SERVICES  # noqa: E402
 from proxy import DOWN, UP  # noqa: E402
 from rig import Rig  # noqa: E402
 
-FAULTS_A_ROUND = 4
+PAIRS_A_ROUND = 3
 RECOVER_SECONDS = 60
 
 
-def killed(rig, chance):
-    name = chance.choice(SERVERS + SERVICES)
+# A fault is what it befalls and a generator: its first step yields what it is, its second does it and yields how long
+# it lasts, and its third ends it. Two that befall different things may overlap.
+
+
+def killed(rig, chance, name):
     yield f"{name} is killed"
     rig.kill(name)
     yield chance.uniform(0.5, 5)
-    rig.restart(name)
+    rig.begin_again(name)
 
 
-def frozen(rig, chance):
-    name = chance.choice(SERVERS + ("ingest", "analytics"))
+def frozen(rig, chance, name):
     yield f"{name} is frozen"
     rig.freeze(name)
     yield chance.uniform(0.5, 6)
     rig.thaw(name)
 
 
-def stopped(rig, chance):
-    name = chance.choice(SERVICES)
+def stopped(rig, chance, name):
     yield f"{name} is stopped in order"
     assert rig.stack.process(name).stop(), f"{name} did not stop in time"
     yield chance.uniform(0.1, 2)
-    rig.restart(name)
+    rig.begin_again(name)
 
 
-def spoiled(rig, chance):
+def spoiled(rig, chance, pair):
     """Whatever a network can do to one connection."""
-    (service, server), proxy = chance.choice(sorted(rig.link.items(), key=lambda item: item[0]))
+    proxy = rig.link[pair]
     how = chance.choice(["hold", "hold down", "drop", "refuse", "cut", "latency", "limit"])
-    yield f"{service} to {server}: {how}"
+    yield f"{pair[0]} to {pair[1]}: {how}"
     {"hold": proxy.hold, "hold down": lambda: proxy.hold(DOWN), "drop": lambda: proxy.drop(UP, DOWN), "refuse": proxy.refuse,
      "cut": proxy.cut, "latency": lambda: setattr(proxy, "latency_s", 0.05), "limit": lambda: setattr(proxy, "bytes_per_s", 50_000)}[how]()
     if how == "refuse":
@@ -57,27 +59,58 @@ def spoiled(rig, chance):
     proxy.heal()
 
 
-def emptied(rig, _):
-    yield "redis is emptied"
+def emptied(rig, _, name):
+    yield f"{name} is emptied"
     rig.books.redis().flushall()
     yield 1.0
 
 
-FAULTS = [killed, frozen, stopped, spoiled, spoiled, emptied]
+def unwritable(rig, chance, name):
+    yield f"{name} cannot sync its spool"
+    with failing_io(rig.stack.process(name).pid, "spool", ["fdatasync"], rig.dir / "failing-io"):
+        yield chance.uniform(0.5, 4)
+
+
+FAULTS = [(killed, SERVERS + SERVICES), (frozen, SERVERS + ("ingest", "analytics")), (stopped, SERVICES), (spoiled, None), (spoiled, None),
+          (emptied, ("redis",)), (unwritable, ("gateway",))]
+
+
+def pick(rig, chance, but=None):
+    """A fault and what it befalls, something else than `but`."""
+    while True:
+        kind, names = chance.choice(FAULTS)
+        what = chance.choice(names or sorted(rig.link))
+        if what != but:
+            return kind, what
+
+
+def run_pair(rig, chance, load, say):
+    """One fault, and another one while it lasts."""
+    first = pick(rig, chance)
+    pair = [first, pick(rig, chance, first[1])]
+    going = [kind(rig, chance, what) for kind, what in pair]
+    for fault in going:
+        say(next(fault))
+        load.flow(next(fault) / len(going))
+    for fault in going:
+        next(fault, None)
+        load.flow(chance.uniform(0, 1))
+    for _, what in pair:
+        if what in SERVICES:
+            rig.stack.wait_ready(what)
+    load.flow(chance.uniform(0, 2))
+    return pair
 
 
 def run_round(rig, chance):
-    began = time.monotonic()
+    began, befallen = time.monotonic(), set()
     with rig.load() as load:
         load.accepts()
-        for _ in range(FAULTS_A_ROUND):
-            fault = chance.choice(FAULTS)(rig, chance)
-            print(f"  {time.monotonic() - began:5.1f} s  {next(fault)}", flush=True)
-            load.flow(next(fault))
-            next(fault, None)
-            load.flow(chance.uniform(0, 2))
+        for _ in range(PAIRS_A_ROUND):
+            pair = run_pair(rig, chance, load, lambda what: print(f"  {time.monotonic() - began:5.1f} s  {what}", flush=True))
+            befallen |= {what for kind, what in pair if kind in (killed, stopped)}
         rig.recovers(RECOVER_SECONDS)
-    load.saw_only("202", "503", "lost")
+    load.saw_only("202", *(("503", "lost") if "gateway" in befallen else ()))
     rig.prove()
 
 
