@@ -39,6 +39,7 @@ class Load:
         self.slowest_ms = 0  # of the answers
         self.refusals = []  # (sent, answered) of each 503, in ms of the monotonic clock
         self.slow_syncs = []  # (began, ended) of the disk, likewise
+        self.excused = 0  # of the refusals
         self.began, self.process_seconds = 0.0, 0.0
         self.process = self.probe = None
 
@@ -125,9 +126,8 @@ class Load:
     def slowest_sync_ms(self):
         return max((ended - began for began, ended in self.slow_syncs), default=0)
 
-    @property
-    def excused(self):
-        """The number of 503 that were waited for while the disk stood still."""
+    def _waited_for_the_disk(self):
+        """The number of 503 that were waited for while it stood still."""
         stalls = [(began, ended) for began, ended in self.slow_syncs if ended - began >= STALL_MS]
         return sum(any(sent < ended and began < answered for began, ended in stalls) for sent, answered in self.refusals)
 
@@ -136,10 +136,10 @@ class Load:
 
         A stall of the disk is known when it has ended.
         """
-        excused = self.excused
-        seen = self.fates - collections.Counter({"503": excused})
-        assert set(seen) <= set(fates) and excused <= EXCUSED_SHARE_MAX * sum(self.fates.values()), \
-            f"clients saw {dict(self.fates)}, not only {fates}; excused {excused}, slowest sync {self.slowest_sync_ms} ms"
+        self.excused = 0 if "503" in fates else self._waited_for_the_disk()
+        seen = self.fates - collections.Counter({"503": self.excused})
+        assert set(seen) <= set(fates) and self.excused <= EXCUSED_SHARE_MAX * sum(self.fates.values()), \
+            f"clients saw {dict(self.fates)}, not only {fates}; excused {self.excused}, slowest sync {self.slowest_sync_ms} ms"
 
 
 def end(process):

@@ -1,4 +1,4 @@
-"""Row 17 of the fault matrix: ingest killed at each of its steps. The proxies see the step on the wire, and kill."""
+"""Row 17 of the fault matrix: ingest killed at each of its steps, and analytics. The proxies see the step on the wire, and kill."""
 
 import os
 import random
@@ -25,6 +25,14 @@ STEPS = [
     ("has committed", "postgres", DOWN, b"COMMIT\0", False),
 ]
 
+ANALYTICS_STEPS = [
+    ("asks the stream", "nats", UP, b"CONSUMER.MSG.NEXT", True),
+    ("has got messages", "nats", DOWN, b"MSG _INBOX", False),
+    ("counts, unheard", "redis", UP, b"EVALSHA", False),
+    ("counts", "redis", UP, b"EVALSHA", True),
+    ("has counted", "redis", DOWN, b"*3\r\n:1\r\n", False),
+]
+
 
 class Killer:
     """A proxy's filter that kills a process, once, when these bytes pass."""
@@ -40,28 +48,38 @@ class Killer:
         return data if self.arrives else b""
 
 
-def read_again(rig):
-    """Starts ingest again, which must be where the stream is now within READ_AGAIN_SECONDS."""
-    rig.stack.process("ingest").wait_gone(5)
+def read_again(rig, reader="ingest"):
+    """Starts a reader again, which must be where the stream is now within READ_AGAIN_SECONDS."""
+    rig.stack.process(reader).wait_gone(5)
     ends = rig.books.stream_ends()
-    rig.restart("ingest")
-    wait_until(f"ingest has read up to {ends}", lambda: all(
-        rig.books.positions()[partition][0] >= end for partition, end in ends.items()), READ_AGAIN_SECONDS)
+    rig.restart(reader)
+    which = ("ingest", "analytics").index(reader)
+    wait_until(f"{reader} has read up to {ends}", lambda: all(
+        rig.books.positions()[partition][which] >= end for partition, end in ends.items()), READ_AGAIN_SECONDS)
 
 
-@pytest.mark.parametrize("server, way, pattern, arrives", [step[1:] for step in STEPS], ids=[step[0] for step in STEPS])
-def test_row_17_ingest_is_killed_when_it(rig, server, way, pattern, arrives):
-    proxy = rig.link["ingest", server]
+def kill_at(rig, reader, server, way, pattern, arrives):
+    proxy = rig.link[reader, server]
     with rig.load() as load:
         load.accepts()
         for _ in range(KILLS_A_STEP):
-            killer = Killer(rig.stack.process("ingest"), pattern, arrives)
+            killer = Killer(rig.stack.process(reader), pattern, arrives)
             proxy.filters = {way: killer}
-            wait_until(f"ingest is killed at {pattern}", lambda: killer.killed)
+            wait_until(f"{reader} is killed at {pattern}", lambda: killer.killed)
             proxy.filters = {}
-            read_again(rig)
+            read_again(rig, reader)
     load.saw_only("202")
     rig.prove()
+
+
+@pytest.mark.parametrize("step", [step[1:] for step in STEPS], ids=[step[0] for step in STEPS])
+def test_row_17_ingest_is_killed_when_it(rig, step):
+    kill_at(rig, "ingest", *step)
+
+
+@pytest.mark.parametrize("step", [step[1:] for step in ANALYTICS_STEPS], ids=[step[0] for step in ANALYTICS_STEPS])
+def test_row_17_analytics_is_killed_when_it(rig, step):
+    kill_at(rig, "analytics", *step)
 
 
 def test_row_17_ingest_is_killed_at_random(rig):

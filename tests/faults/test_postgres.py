@@ -48,6 +48,50 @@ def test_row_10_postgres_is_frozen(rig):
     rig.prove()
 
 
+class Requests:
+    """For a proxy's way UP: counts what asks the stream for messages, and passes everything."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self, _, data):
+        self.count += data.count(b"CONSUMER.MSG.NEXT")
+        return data
+
+
+def postgres_trials(rig):
+    return rig.metric("ingest", "breaker_transitions_total", dependency="postgres", to="half_open")
+
+
+def transaction_sizes(rig, after, until):
+    """Messages in each transaction that stored some of these, in their order."""
+    return [row[0] for row in rig.books.sql("SELECT count(*) FROM batches WHERE seq > %s AND seq <= %s GROUP BY xmin ORDER BY min(seq)", (after, until))]
+
+
+def test_row_09_ingest_fetches_nothing_while_postgres_is_away_and_then_begins_with_little(rig):
+    requests = Requests()
+    with rig.load() as load:
+        load.accepts()
+        before = rig.books.positions()[0][0]
+        rig.kill("postgres")
+        wait_until("the breaker is open", lambda: rig.metric("ingest", "breaker_state", dependency="postgres", state="open") > 0, 10)
+        rig.link["ingest", "nats"].filters = {UP: requests}
+        trials = postgres_trials(rig)
+        load.flow(6)
+        assert requests.count <= 1 + postgres_trials(rig) - trials, "it fetches what it cannot store"
+        waiting = rig.books.stream_ends()[0]
+        rig.link["ingest", "nats"].heal()
+        rig.restart("postgres")
+        rig.recovers(60)
+    load.saw_only("202")
+    sizes = transaction_sizes(rig, before, waiting)
+    assert 1 in sizes, f"it does not begin with one: {sizes}"
+    begun = sizes.index(1)  # what was on its way when PostgreSQL was killed may be stored before
+    ramp = [size for size in sizes[begun:] if size > 1]
+    assert begun <= 2 and ramp[0] <= 10 and ramp[1] <= 100 < max(ramp), sizes
+    rig.prove()
+
+
 def breaker_opened(rig, reason):
     return rig.metric("ingest", "breaker_transitions_total", dependency="postgres", reason=reason)
 

@@ -143,7 +143,7 @@ def test_row_27_ten_times_the_rate_limit(start_rig):
     rig.prove()
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(SERVERS))[::2], ids="-".join)
+@pytest.mark.parametrize("order", list(itertools.permutations(SERVERS)), ids="-".join)
 def test_row_28_services_start_before_what_they_need(start_rig, order):
     rig = start_rig(started=False)
     for service in reversed(SERVICES):
