@@ -26,6 +26,7 @@ import fuzzing
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test-logs"
+TAIL_LINES, WHY_LINES = 40, 600  # of what a stage that fails has printed
 OTHER = ROOT / "build" / "other"
 JOBS = str(os.cpu_count() or 2)
 SERVERS_BYTES = 4 << 30  # of memory, for the files of integration tests' servers
@@ -87,15 +88,19 @@ def one_check(name, argv, timeout=900, **kwargs):
     return Counts(passed=1) if status == 0 else Counts(failed=1, hint=tail(output))
 
 
-def tail(output, lines=40):
+def tail(output, lines=TAIL_LINES):
     return "\n".join(output.splitlines()[-lines:])
 
 
-def why(output, lines=600):
+def why(output):
     """What pytest says of each failure, and its summary: what a test has printed may be longer than a tail."""
     whole = output.splitlines()
-    begin = next((number for number, line in enumerate(whole) if re.match(r"=+ (ERRORS|FAILURES) =+$", line)), len(whole))
-    return "\n".join([*whole[begin:][:lines], *whole[begin + lines:][-40:]]) or tail(output)
+    begin = next((number for number, line in enumerate(whole) if re.match(r"=+ (ERRORS|FAILURES) =+$", line)), None)
+    if begin is None:
+        return tail(output)
+    told, rest = whole[begin:begin + WHY_LINES], whole[begin + WHY_LINES:]
+    left_out = len(rest) - TAIL_LINES
+    return "\n".join([*told, *([f"... {left_out} lines left out ..."] if left_out > 0 else []), *rest[-TAIL_LINES:]])
 
 
 def build(preset, *targets):
