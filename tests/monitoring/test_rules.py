@@ -67,6 +67,7 @@ SERVICES = ["gateway", "ingest", "analytics"]
 READY = {f'adledger_service_ready{{job="{job}", instance="{job}"}}': "1x20" for job in SERVICES}
 GATEWAY, SECOND = '{job="gateway", instance="gateway"}', 'job="gateway", instance="second"'
 PARTITION = 'partition="0", job="ingest", instance="i"'
+FRESH = {f"adledger_reader_fresh_at_seconds{{{PARTITION}}}": "0+60x20"}
 FILL = 'job="gateway", instance="g", partition="0"'
 
 
@@ -161,7 +162,7 @@ CASES = {
     "LedgerLost": stands("ledger_lost_batches", 1, 0),
     "LedgerUnbalanced": stands("ledger_balanced", 0, 1),
     "LedgerUnproven": stands("ledger_unproven_batches", 1, 0),
-    "LedgerPending": stands("ledger_pending_batches", 3, 0),
+    "LedgerPending": (({**one("ledger_pending_batches", "3x20"), **FRESH}, 20), ({**one("ledger_pending_batches", "0x20"), **FRESH}, 20)),
     "LedgerSilent": ((audits(g=("1x40", "0x40")), 40), (audits(g=("1+60x40", "0x40")), 40)),
     "BatchNumberReused": rises("ingest_batches_reused_total", 'job="ingest"'),
     "DeadLetters": rises("dead_letters_total", 'job="ingest", code="unknown_ad"'),
@@ -193,11 +194,15 @@ MORE = {
     "Alertmanager is not there": ("AlertsUndelivered", {NOT_TOLD: "7x20", DROPPED: "0+1x20"}, 20, ""),
     "a container has ended two hours ago": ("InstancesMissing", {**{key: "1x150" for key in READY}, **one("service_ready", "1x30 stale", SECOND)}, 150, ""),
     "a crash loop that is down just now": ("CrashLoop", {"adledger_service_ready" + GATEWAY: "1x8 stale", "process_start_time_seconds" + GATEWAY: "0x1 60x1 120x1 180x1 240x1"}, 9, ""),
-    "what is pending waits in a spool": ("LedgerPending", {**one("ledger_pending_batches", "3x20"), **one("spool_batches", "3x20", SECOND)}, 20, None),
-    "what is pending waits in the inbox": ("LedgerPending", {**one("ledger_pending_batches", "3x20"), **one("inbox_batches", "3x20")}, 20, None),
+    "what is pending waits in a spool": ("LedgerPending", {**one("ledger_pending_batches", "3x20"), **FRESH, **one("spool_batches", "3x20", SECOND)}, 20, None),
+    "what is pending waits in the inbox": ("LedgerPending", {**one("ledger_pending_batches", "3x20"), **FRESH, **one("inbox_batches", "3x20")}, 20, None),
     "what is pending waits on the stream": ("LedgerPending", {**one("ledger_pending_batches", "3x20"), **one("reader_fresh_at_seconds", "60x20", PARTITION)}, 20, None),
-    "what is pending is nowhere": ("LedgerPending", {**one("ledger_pending_batches", "3x20"), **one("spool_batches", "0x20"), **one("inbox_batches", "0x20"),
-                                                     **one("reader_fresh_at_seconds", "0+60x20", PARTITION)}, 20, ""),
+    "what is pending may wait on the stream": ("LedgerPending", one("ledger_pending_batches", "3x20"), 20, None),
+    "a partition waits on the stream, another does not": ("LedgerPending", {**one("ledger_pending_batches", "3x20"), **FRESH,
+                                                                          **one("reader_fresh_at_seconds", "60x20", PARTITION.replace('"0"', '"1"'))}, 20, None),
+    "what is pending is nowhere, and of two ingests one has the partition": ("LedgerPending", {
+        **one("ledger_pending_batches", "3x20"), **one("spool_batches", "0x20"), **one("inbox_batches", "0x20"), **FRESH,
+        **one("reader_fresh_at_seconds", "60x20", PARTITION.replace('"i"', '"idle"')), **one("reader_fresh_at_seconds", "0x20", PARTITION.replace('"i"', '"new"'))}, 20, ""),
     "no audit since the start": ("LedgerSilent", audits(g=("0x40", "0x40"), other=("0x40", "0x20 1200x20")), 40, ""),
     "no audit yet": ("LedgerSilent", audits(g=("0x40", "1800x40")), 40, None),
     "no audit for hours, by a gateway that is gone": ("LedgerSilent", audits(g=("1+60x20 stale", "0x20 stale"), other=("0x120", "0x120")), 120, ""),
