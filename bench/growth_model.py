@@ -26,7 +26,8 @@ RECENT_IDS, RECENT_ID_MIB = 500_000, 8 / (1 << 20)
 WARM_SECONDS, SECONDS = 3, 12  # of load, before a point is measured, and while it is
 AGES_MS = (0, 10, 25, 50, 100, 250, 500, 1_000, math.inf)  # metric_buckets_age: of a measured age only the bucket is known
 DAY, QUARTERS = 86_400, 96
-STREAM_SECONDS, FOLD_SECONDS = 120 + 5 + 10, 0.25  # STREAM_DEDUP_MS with its margin and TRIM_INTERVAL_MS, FOLD_WAIT_MS
+STREAM_SECONDS = 120 + 5 + 10  # STREAM_DEDUP_MS with its margin and TRIM_INTERVAL_MS
+LASTS_SECONDS_MAX = 0.25  # of a message, a transaction and a call, as FOLD_WAIT_MS has it of the last
 ASSUMPTIONS = """\
 Reckoned on these assumptions:
 - the cores are like the measured ones, and the load generator is elsewhere;
@@ -35,6 +36,7 @@ Reckoned on these assumptions:
 - disks take what is written, and more machines add nothing but cores: no latency of a network between them;
 - a part is full when a thread of it never rests: from there on batches grow and numbers come later, until they cannot grow;
 - the rate is the same all day long; the stream holds what the dedup window keeps, and Redis what 9 days leave behind;
+- no message, transaction or call lasts longer than 250 ms, so that an age of 250 ms may be more;
 - one ingest and one analytics hold all partitions and have run for long, and there is a gateway for each of its threads;
 - half of the transactions (calls) have no click older than is told; the slowest hundredth, which waits for a disk, is not reckoned.
   "?": for more clicks a partition, or more partitions times gateway threads, than were measured. "later": a part is full, but batches can
@@ -156,7 +158,7 @@ def count(model, kind, rate, lanes, threads):
     """How many a second all lanes make: one lasts a while, longer the more lanes there are and the more clicks come meanwhile."""
     at_least, a_lane, a_click = model["lasts"][kind]
     idle = 1 - a_click * rate / threads
-    seconds = min((at_least + a_lane * lanes) / idle, FOLD_SECONDS) if idle > 0 else FOLD_SECONDS
+    seconds = min((at_least + a_lane * lanes) / idle, LASTS_SECONDS_MAX) if idle > 0 else LASTS_SECONDS_MAX
     return 1 / (1 / rate + seconds / lanes)
 
 

@@ -89,8 +89,8 @@ RELIABILITY = {
              graph("Batches by line of keeping", "Where what was answered 202 was kept.", "ops", (f"sum(rate(adledger_batches_stored_total{{{GATEWAY}}}{RATE}))", "stream"), (f"sum by (line) (rate(adledger_batches_kept_total{{{GATEWAY}}}{RATE}))", "{{line}}"), stack=True),
              graph("Batches handed on", "Batches that the stream did not take, by why.", "ops", (f"sum by (reason) (rate(adledger_batches_handed_on_total{{{GATEWAY}}}{RATE}))", "{{reason}}"), **NEVER)],
             [graph("Answered 503", "Batches that no line took in time.", "ops", (f"sum(rate(adledger_batches_abandoned_total{{{GATEWAY}}}{RATE}))", "abandoned"), (f"sum(rate(adledger_batches_expired_total{{{GATEWAY}}}{RATE}))", "expired"), steps=((0.001, "red"),)),
-             graph("Refused by their fault", "Events that are wrong, by code; the client's to mend.", "ops", (f"sum by (code) (rate(adledger_events_rejected_total{{{GATEWAY}}}{RATE}))", "{{code}}"), **NEVER),
-             graph("Not admitted", "Requests without a right, or over their rate.", "ops", (f"sum by (code) (rate(adledger_requests_refused_total{{{GATEWAY}}}{RATE}))", "{{code}}"), (f"sum by (kind) (rate(adledger_rate_limited_total{{{GATEWAY}}}{RATE}))", "429 {{kind}}"), **NEVER)],
+             graph("Refused by their fault", "Events that are wrong, by code; the client's to mend.", "ops", (f"sum by (code) (rate(adledger_events_rejected_total{{{GATEWAY}}}{RATE}))", "{{code}}")),
+             graph("Not admitted", "Requests without a right, or over their rate.", "ops", (f"sum by (code) (rate(adledger_requests_refused_total{{{GATEWAY}}}{RATE}))", "{{code}}"), (f"sum by (kind) (rate(adledger_rate_limited_total{{{GATEWAY}}}{RATE}))", "429 {{kind}}"))],
         ]),
         ("Breakers", [
             [graph("Breakers that are not closed", "Open ones refuse at once; a half-open one tries.", "short", ('sum by (job, dependency, state) (adledger_breaker_state{state!="closed"})', "{{job}} {{dependency}} {{state}}"), steps=((1, "red"),)),
@@ -104,7 +104,7 @@ RELIABILITY = {
              graph("Inbox", "Events in PostgreSQL's inbox, of all gateways.", "short", ("max(adledger_inbox_events)", "events"), steps=((1, "red"),))],
             [graph("Replayed", "Batches published from spools and inbox, a second.", "ops", (f"sum(rate(adledger_spool_replayed_batches_total{{{GATEWAY}}}{RATE}))", "spool"), (f"sum(rate(adledger_inbox_replayed_batches_total{{{GATEWAY}}}{RATE}))", "inbox")),
              graph("Spool writes", "Batches handed to the spool, by what became of them.", "ops", (f"sum by (result) (rate(adledger_spool_writes_total{{{GATEWAY}}}{RATE}))", "{{result}}"), **NEVER),
-             graph("Spool write time", "One transaction with its sync. A batch has 0.55 s for it, from PUBLISH_DEADLINE_MS to KEEP_DEADLINE_MS.", "s", *quantiles("adledger_spool_write_seconds", "", GATEWAY), steps=((0.25, "yellow"), (0.55, "red"))),
+             graph("Spool write time", "One transaction with its sync, of batches that were kept. One has half of what is left until KEEP_DEADLINE_MS: 0.275 s after PUBLISH_DEADLINE_MS; then it is the inbox's turn.", "s", *quantiles("adledger_spool_write_seconds", "", GATEWAY), steps=((0.15, "yellow"), (0.275, "red"))),
              graph("Spool disk", "Free share of the file system under SPOOL_DIR.", "percentunit", (f"adledger_spool_disk_free_bytes{{{GATEWAY}}} / adledger_spool_disk_bytes{{{GATEWAY}}}", "{{instance}}"), base="red", steps=((0.1, "yellow"), (0.2, "green")), high=1)],
         ]),
         ("The ledger", [
@@ -213,7 +213,7 @@ SERVICES = {
                    (f'sum(rate(pg_stat_database_xact_commit{{datname="adledger"}}{RATE}))', "committed"), (f'sum(rate(pg_stat_database_xact_rollback{{datname="adledger"}}{RATE}))', "rolled back"))],
         ]),
         ("Processes", [
-            [process("CPU", "Processors in use; a reader's container may use 1, a gateway's 2.", "short", f"rate(process_cpu_seconds_total{{{JOBS}}}{RATE})", steps=((1, "yellow"), (2, "red"))),
+            [process("CPU", "Processors in use; a reader's container may use 1, a gateway's 2.", "short", f"rate(process_cpu_seconds_total{{{JOBS}}}{RATE})"),
              process("Resident memory", "Bounded by settings; a container is killed at 512 MiB.", "bytes", f"process_resident_memory_bytes{{{JOBS}}}", steps=((384 * MIB, "yellow"), (480 * MIB, "red"))),
              process("File descriptors", "Share of the limit.", "percentunit", f"process_open_fds{{{JOBS}}} / process_max_fds{{{JOBS}}}", steps=((0.9, "red"),)),
              process("Threads", "They do not grow; a container may have 128.", "short", f"process_threads{{{JOBS}}}", steps=((96, "yellow"), (120, "red")))],

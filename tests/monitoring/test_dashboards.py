@@ -15,9 +15,9 @@ PROMTOOL = ROOT / ".run" / "bin" / "promtool"
 # Names that no metrics.def has: those of metrics_process.c, and Prometheus's and Alertmanager's own.
 PROCESS = {"up", "prometheus_rule_evaluation_failures_total", "prometheus_notifications_dropped_total", "alertmanager_notifications_failed_total",
            *re.findall(r'"((?:process|adledger)_\w+)"', (ROOT / "shared/runtime/metrics_process.c").read_text())}
-# Volumes, sizes that grow with load, and tables: no value of them is wrong by itself. What is wrong of them has a panel of its own, as a share, an age or a lag.
+# Volumes, what clients do wrong, sizes that grow with load, and tables: no value of them is wrong by itself. What is wrong of them has a panel of its own, as a share, an age or a lag.
 WITHOUT_A_LIMIT = {
-    "Requests by route", "Answers by class", "Events in", "On the stream", "Stored and counted",
+    "Requests by route", "Answers by class", "Events in", "Refused by their fault", "Not admitted", "CPU", "On the stream", "Stored and counted",
     "Batches by line of keeping", "Calls by result", "Replayed", "Duplicates",
     "Events by type", "Live events by type", "Live invalid traffic", "Top ads", "Videos",
     "Events in a batch", "Messages published", "Redis hit and miss", "Shared answers", "Redis commands", "PostgreSQL statements", "Messages read", "Ingest transactions",
