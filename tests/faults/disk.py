@@ -38,8 +38,8 @@ def can_loop():
 @contextmanager
 def standing_still(disk):
     """Whatever writes to this file system waits in the kernel, as on a disk that does not answer."""
+    subprocess.run(["fsfreeze", "--freeze", disk], check=True)
     try:
-        subprocess.run(["fsfreeze", "--freeze", disk], check=True)
         yield
     finally:
         subprocess.run(["fsfreeze", "--unfreeze", disk], check=True)

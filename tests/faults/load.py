@@ -12,8 +12,9 @@ from product import ROOT, wait_until
 PROGRAM = ROOT / "build" / "release" / "tests" / "faults" / "fault_load"
 PROBE = Path(__file__).resolve().parent / "disk_probe.py"
 ANSWER_MS_MAX = 1000  # one budget covers all lines of keeping
-# Of the disk. KEEP_DEADLINE_MS less PUBLISH_DEADLINE_MS is the least that spool and inbox have, and the probe may be asleep when a stall begins.
-STALL_MS = 950 - 400 - 100
+KEEP_DEADLINE_MS, PUBLISH_DEADLINE_MS = 950, 400  # the gateway's defaults: spool and inbox have what lies between at least
+PROBE_BLIND_MS = 100  # it may have been asleep when a stall began, and is woken late
+STALL_MS = KEEP_DEADLINE_MS - PUBLISH_DEADLINE_MS - PROBE_BLIND_MS
 EXCUSED_SHARE_MAX = 0.1  # of the answers: more is no slow disk but somebody who floods it
 ADS = [f"fault-{number:02d}" for number in range(20)]
 PER_SECOND = 5000
@@ -127,14 +128,15 @@ class Load:
         return max((ended - began for began, ended in self.slow_syncs), default=0)
 
     def _waited_for_the_disk(self):
-        """The number of 503 that were waited for while it stood still."""
+        """The number of 503 that the disk stood still for: for STALL_MS of their wait, or for all of a shorter one."""
         stalls = [(began, ended) for began, ended in self.slow_syncs if ended - began >= STALL_MS]
-        return sum(any(sent < ended and began < answered for began, ended in stalls) for sent, answered in self.refusals)
+        return sum(any(min(answered, ended) - max(sent, began) >= min(STALL_MS, answered - sent) for began, ended in stalls) for sent, answered in self.refusals)
 
     def saw_only(self, *fates):
         """Nothing but these, and 503 while neither spool nor PostgreSQL could write: of that no row is to blame.
 
-        A stall of the disk is known when it has ended.
+        A stall of the disk is known when it has ended. Where a row has spool or PostgreSQL on a disk of its own, that is
+        full, and what is left shares the probed one.
         """
         self.excused = 0 if "503" in fates else self._waited_for_the_disk()
         seen = self.fates - collections.Counter({"503": self.excused})

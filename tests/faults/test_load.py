@@ -47,11 +47,12 @@ def book_of(tmp_path, answers, syncs):
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("syncs", [
-    [(1000, 1000 + STALL_MS)], [(500, 1001)], [(1949, 4000)], [(0, 900), (1900, 4000)],
-], ids=["in between", "at the beginning", "at the end", "another before"])
-def test_a_503_is_excused_by_a_disk_that_stood_still_meanwhile(tmp_path, syncs):
-    load = book_of(tmp_path, ["503 1950 950"], syncs)
+@pytest.mark.parametrize("refusal, syncs", [
+    ("503 1950 950", [(1000, 2000)]), ("503 1950 950", [(500, 1000 + STALL_MS)]), ("503 1950 950", [(1950 - STALL_MS, 4000)]),
+    ("503 1950 950", [(0, 900), (1400, 4000)]), ("503 1502 2", [(1000, 2000)]),
+], ids=["all the time", "at the beginning", "at the end", "another before", "refused at once"])
+def test_a_503_is_excused_by_a_disk_that_stood_still_meanwhile(tmp_path, refusal, syncs):
+    load = book_of(tmp_path, [refusal], syncs)
     load.saw_only("202")
     assert load.excused == 1
 
@@ -60,14 +61,15 @@ def test_a_503_is_excused_by_a_disk_that_stood_still_meanwhile(tmp_path, syncs):
 @pytest.mark.parametrize("answers, syncs", [
     (["503 1950 950"], []),
     (["503 1950 950"], [(1000, 1000 + STALL_MS - 1)]),
-    (["503 1950 950"], [(0, 1000)]),
-    (["503 1950 950"], [(1950, 4000)]),
+    (["503 1950 950"], [(500, 1000 + STALL_MS - 1)]),
+    (["503 1950 950"], [(1951 - STALL_MS, 4000)]),
+    (["503 2001 2"], [(1000, 2000)]),
     (["503 1950 950", "503 2950 950"], [(1000, 2000)]),
     (["503-bare 1950 950"], [(1000, 2000)]),
     (["500 1950 950"], [(1000, 2000)]),
     (["lost 1950 950"], [(1000, 2000)]),
     (["503 1950 950"] * 12, [(1000, 2000)]),
-], ids=["no stall", "a short one", "before", "after", "one of two", "without Retry-After", "500", "lost", "more than a tenth"])
+], ids=["no stall", "a short one", "too early", "too late", "refused at once, after it", "one of two", "without Retry-After", "500", "lost", "more than a tenth"])
 def test_nothing_else_is_excused(tmp_path, answers, syncs):
     load = book_of(tmp_path, answers, syncs)
     with pytest.raises(AssertionError, match="clients saw"):
