@@ -83,7 +83,7 @@ class Link:
 
     def flush(self, direction):
         """Passes on what is due and comes again for the rest."""
-        pipe, writer = self.pipes[direction], self._writer(direction)
+        pipe, reader, writer = self.pipes[direction], self._reader(direction), self._writer(direction)
         if pipe.timer is not None:
             pipe.timer.cancel()
             pipe.timer = None
@@ -95,8 +95,8 @@ class Link:
             pipe.waiting.popleft()
             pipe.size -= len(data)
             self._pass(direction, writer, data)
-        if not self.is_closed and pipe.size <= BUFFER_MAX:
-            self._reader(direction).resume_reading()
+        if not self.is_closed and pipe.size <= BUFFER_MAX and reader is not None:  # None: its connection is being made
+            reader.resume_reading()
 
     def _pass(self, direction, writer, data):
         pipe, limit = self.pipes[direction], self.proxy.cut_after.get(direction)

@@ -164,3 +164,16 @@ def test_a_filter_sees_the_bytes_and_may_cut(proxy):
             ask(link, b"COMMIT")
             link.recv(1)
     assert proxy.passed[UP] == len(b"BEGIN")
+
+
+def test_heals_while_a_connection_is_being_made():
+    """To a server that takes no more: its queue is full."""
+    proxies = ProxyLoop()
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
+        proxy = proxies.open(full.getsockname()[1])
+        with connect(proxy):
+            wait_until("the proxy connects", lambda: proxy.open_links == 1)
+            proxy.hold()
+            proxy.heal()
+            assert proxy.open_links == 1
+    proxies.close()
