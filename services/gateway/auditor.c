@@ -131,7 +131,8 @@ static bool lead(struct auditor *self, struct error *err)
     AUTO(pg_result_clear) PGresult *locked = NULL;
     bool was_leader = self->is_leader;
 
-    if (self->is_leader && pg_is_connected(self->pg))
+    pg_drop_ended(self->pg);
+    if (self->is_leader && pg_is_connected(self->pg)) /* the lock is the connection's */
         return true;
     self->is_leader = false;
     pg_set_query_ms(self->pg, LOCK_MS);

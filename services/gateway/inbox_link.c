@@ -32,6 +32,7 @@ bool inbox_link_ask(struct inbox_link *self, struct breaker_permit *out_permit, 
 {
     if (!guard_allow(&self->guard, clock_now_ms(), out_permit))
         return error_set(err, ERROR_UNAVAILABLE, "inbox: its breaker is open");
+    pg_drop_ended(self->pg); /* the writer rests for as long as the spool takes all */
     if (pg_connect(self->pg, err))
         return true;
     guard_report(&self->guard, out_permit, pg_judge_connect(self->pg, err), clock_now_ms());

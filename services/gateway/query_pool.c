@@ -242,6 +242,7 @@ static void answer(struct query_pool *self, struct pg *pg, struct query_job *job
     }
     if (!allow(self, &permit, &job->result))
         return;
+    pg_drop_ended(pg);
     if (!pg_connect(pg, &job->result)) {
         report(self, &permit, pg_judge_connect(pg, &job->result));
     } else {

@@ -51,6 +51,12 @@ struct pg_options {
 struct pg *pg_new(const struct pg_options *options); /* does not connect yet; NULL: no memory */
 void pg_close(struct pg **pg);
 
+/*
+ * Drops a connection that the server has ended while nobody used it: whoever takes one up after a
+ * rest asks for this first, or the first statement finds out. What was the session's own, a lock
+ * or a LISTEN, is gone with it: pg_is_connected tells. Nothing is done within a transaction.
+ */
+void pg_drop_ended(struct pg *pg);
 /* Connects now unless connected. */
 MUST_CHECK bool pg_connect(struct pg *pg, struct error *err);
 bool pg_is_connected(const struct pg *pg);

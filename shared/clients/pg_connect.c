@@ -15,6 +15,8 @@
 #define KEEPALIVE_COUNT     "3"
 #define TCP_USER_TIMEOUT_MS "15000"
 
+enum { ENDED_READS_MAX = 8 }; /* of what a server has sent unasked */
+
 /*
  * A statement whose client has gone is stopped by the server itself: PQcancel would have to wait
  * for a server that may be frozen. Both settings bound how long an orphan holds its locks.
@@ -181,6 +183,23 @@ void pg_connect_drop(struct pg *pg)
     for (size_t i = 0; i < pg->prepared_count; i++)
         free(pg->prepared[i]);
     pg->prepared_count = 0;
+}
+
+void pg_drop_ended(struct pg *pg)
+{
+    int64_t now_ms = clock_now_ms();
+
+    if (pg->connection == NULL || pg->in_transaction)
+        return;
+    /* The server's own words come first, then the end. */
+    for (int i = 0; i < ENDED_READS_MAX; i++) {
+        if (!poll_wait(PQsocket(pg->connection), POLLIN, now_ms))
+            return;
+        if (PQconsumeInput(pg->connection) == 0) {
+            pg_connect_drop(pg);
+            return;
+        }
+    }
 }
 
 /* Notices (a table that exists already) say nothing that a caller could act on. */

@@ -150,6 +150,25 @@ def test_row_21_the_spools_disk_fails_while_nats_is_down(start_rig, calls):
     rig.prove()
 
 
+def test_row_21_the_inboxs_connection_has_ended_while_it_rested(start_rig):
+    """Its first batch after a restart of PostgreSQL has no second try: a connection that is no more must be seen before."""
+    rig = start_rig()
+    with rig.load() as load:
+        load.accepts()
+        for _ in range(3):
+            rig.kill("nats")
+            before = kept_by(rig, "inbox")
+            with failing_io(rig.stack.process("gateway").pid, "spool", ["fdatasync"], rig.dir / "failing-io"):
+                wait_until("the inbox keeps batches", lambda least=before: kept_by(rig, "inbox") > least)
+                load.flow(0.5)
+            rig.restart("nats")
+            rig.recovers(30)
+            rig.kill("postgres")
+            rig.restart("postgres")
+    load.saw_only("202")
+    rig.prove()
+
+
 def is_refused(fates):
     """The spool's file may have room for a last batch that is smaller than the others; its 202 is proved like any other."""
     return set(fates) <= {"202", "503"} and fates["202"] < 0.05 * fates["503"]
