@@ -15,12 +15,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parent.parent 
 from disk import failing_io  # noqa: E402
 from product import SERVERS, SERVICES  # noqa: E402
 from proxy import DOWN, UP  # noqa: E402
-from rig import Rig  # noqa: E402
+from rig import COOLDOWN_SECONDS, Rig  # noqa: E402
 from stack import StackError  # noqa: E402
 
 PAIRS_A_ROUND = 3
 RECOVER_SECONDS = 60
-COOLDOWN_SECONDS = 8  # the longest: until then a breaker may keep the inbox closed though PostgreSQL is back
 
 
 # A fault is what it befalls and a generator: its first step yields what it is, its second does it and yields how long
@@ -100,6 +99,7 @@ def run_pair(rig, chance, load, say):
     for _, what in pair:
         if what in SERVICES:
             rig.stack.wait_ready(what)
+    # Until a breaker's cooldown ends it may keep the inbox closed though PostgreSQL is back.
     load.flow(COOLDOWN_SECONDS if {what for _, what in pair} & {"postgres", ("gateway", "postgres")} else chance.uniform(0, 2))
     return pair
 
