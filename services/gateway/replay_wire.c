@@ -3,6 +3,7 @@
 #include "ack.h"
 #include "base/auto.h"
 #include "clients/auto_nats.h"
+#include "clients/bus_inbox.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
@@ -16,9 +17,8 @@ enum { INBOX_SIZE = 96, REPLY_SIZE = INBOX_SIZE + 32 };
 struct replay_wire {
     struct bus_options options;
     int ack_ms;
-    struct bus *bus;            /* NULL: never connected */
-    natsConnection *connection; /* borrowed of bus: what the subscription is on */
-    natsSubscription *replies;
+    struct bus *bus; /* NULL: never connected */
+    struct bus_inbox replies;
     char inbox[INBOX_SIZE];
     uint32_t round; /* grows, so that a late reply is no answer to a newer row */
 };
@@ -59,30 +59,27 @@ void replay_wire_close(struct replay_wire **wire)
 
     if (self == NULL)
         return;
-    natsSubscription_Destroy(self->replies);
+    bus_inbox_close(&self->replies);
     bus_close(&self->bus);
     free(self);
     *wire = NULL;
 }
 
-static bool subscribe(struct replay_wire *self, natsConnection *connection, struct error *err)
+static bool subscribe(struct replay_wire *self, struct error *err)
 {
     AUTO(auto_free_inbox) natsInbox *inbox = NULL;
     char subject[INBOX_SIZE + 2];
     natsStatus status = natsInbox_Create(&inbox);
 
-    natsSubscription_Destroy(self->replies);
-    self->replies = NULL;
-    self->connection = NULL;
+    bus_inbox_close(&self->replies);
     if (status == NATS_OK) {
         (void)snprintf(self->inbox, sizeof(self->inbox), "%s", inbox);
         (void)snprintf(subject, sizeof(subject), "%s.*", inbox);
-        status = natsConnection_SubscribeSync(&self->replies, connection, subject);
+        status = bus_inbox_open(&self->replies, self->bus, subject);
     }
     if (status != NATS_OK)
         return error_set(err, ERROR_UNAVAILABLE, "replay: subscribe: %s",
                          natsStatus_GetText(status));
-    self->connection = connection;
     return true;
 }
 
@@ -97,7 +94,7 @@ bool replay_wire_connect(struct replay_wire *self, struct error *err)
     connection = bus_connection(self->bus); /* a new one, if the old was closed for good */
     if (!bus_is_connected(self->bus))
         return error_set(err, ERROR_UNAVAILABLE, "replay: not connected");
-    return connection == self->connection || subscribe(self, connection, err);
+    return connection == self->replies.connection || subscribe(self, err);
 }
 
 void replay_wire_tend(struct replay_wire *self)
@@ -113,7 +110,7 @@ bool replay_wire_is_connected(const struct replay_wire *self)
 
 size_t replay_wire_payload_max(const struct replay_wire *self)
 {
-    int64_t max = natsConnection_GetMaxPayload(self->connection);
+    int64_t max = natsConnection_GetMaxPayload(self->replies.connection);
 
     return max > REPLAY_HEADER_BYTES ? (size_t)max - REPLAY_HEADER_BYTES : 0;
 }
@@ -185,7 +182,7 @@ static bool publish_row(struct round *round, struct error *err)
         return true;
     status = make_message(round, row, &message);
     if (status == NATS_OK)
-        status = natsConnection_PublishMsg(round->wire->connection, message);
+        status = natsConnection_PublishMsg(round->wire->replies.connection, message);
     if (status == NATS_MAX_PAYLOAD) {
         row->fate = FATE_DAMAGED;
         row->why = "larger than the server's max_payload";
@@ -219,8 +216,8 @@ static bool await_reply(struct round *round, struct error *err)
 {
     AUTO(auto_free_message) natsMsg *message = NULL;
     int64_t wait_ms = round->silent_at_ms - clock_now_ms();
-    natsStatus status =
-        natsSubscription_NextMsg(&message, round->wire->replies, wait_ms > 0 ? wait_ms : 1);
+    natsStatus status = natsSubscription_NextMsg(&message, round->wire->replies.subscription,
+                                                 wait_ms > 0 ? wait_ms : 1);
     struct kept_row *row;
 
     if (status == NATS_TIMEOUT)

@@ -13,12 +13,6 @@ static inline void auto_free_message(natsMsg **message)
     *message = NULL;
 }
 
-static inline void auto_free_subscription(natsSubscription **subscription)
-{
-    natsSubscription_Destroy(*subscription);
-    *subscription = NULL;
-}
-
 static inline void auto_free_inbox(natsInbox **inbox)
 {
     natsInbox_Destroy(*inbox);

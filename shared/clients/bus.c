@@ -41,7 +41,8 @@ struct link {
     natsConnection *connection;
     jsCtx *jetstream;
     struct bus_watch *watch;
-    uint64_t version; /* of the endpoint */
+    struct discovery *discovery; /* NULL: nothing is answered */
+    uint64_t version;            /* of the endpoint */
 };
 
 struct bus {
@@ -56,9 +57,12 @@ struct bus {
     pthread_mutex_t *lock;
     natsConnection *connection;
     jsCtx *jetstream;
-    struct bus_watch *watch;                  /* of the connection */
+    struct bus_watch *watch; /* of the connection, as is discovery */
+    struct discovery *discovery;
     natsConnection *retired[BUS_RETIRED_MAX]; /* a ring */
     jsCtx *retired_jetstream[BUS_RETIRED_MAX];
+    natsSubscription *kept[BUS_KEPT_MAX]; /* likewise */
+    uint64_t kept_count;
     uint64_t generation; /* how many connections there have been */
 };
 
@@ -196,6 +200,7 @@ struct bus *bus_open(const struct bus_options *options, struct error *err)
     bus->connection = link.connection;
     bus->jetstream = link.jetstream;
     bus->watch = link.watch;
+    bus->discovery = link.discovery;
     atomic_init(&bus->version, link.version);
     bus->generation = 1;
     return TAKE(bus);
@@ -227,8 +232,7 @@ static bool dial(const struct bus_options *options, struct link *out, struct err
     status = natsConnection_JetStream(&out->jetstream, connection, &js_options);
     if (status != NATS_OK)
         return fail(err, ERROR_UNAVAILABLE, "JetStream", status);
-    if (options->is_discoverable)
-        discovery_answer_on(connection);
+    out->discovery = options->is_discoverable ? discovery_answer_on(connection) : NULL;
     out->connection = TAKE(connection);
     out->watch = TAKE(watch);
     return true;
@@ -279,11 +283,14 @@ void bus_close(struct bus **bus)
         bus_move_end(&self->move);
     jsCtx_Destroy(self->jetstream);
     natsConnection_Destroy(self->connection);
+    discovery_drop(&self->discovery);
     bus_watch_drop(&self->watch);
     for (size_t i = 0; i < BUS_RETIRED_MAX; i++) {
         jsCtx_Destroy(self->retired_jetstream[i]);
         natsConnection_Destroy(self->retired[i]);
     }
+    for (size_t i = 0; i < BUS_KEPT_MAX; i++)
+        natsSubscription_Destroy(self->kept[i]);
     if (self->lock != NULL) {
         bus_guard_end(&self->guard);
         pthread_mutex_destroy(self->lock);
@@ -291,6 +298,19 @@ void bus_close(struct bus **bus)
     free(self->lock);
     free(self);
     *bus = NULL;
+}
+
+void bus_keep_until_closed(struct bus *bus, natsSubscription *subscription)
+{
+    natsSubscription *oldest;
+    size_t slot;
+
+    pthread_mutex_lock(bus->lock);
+    slot = bus->kept_count++ % BUS_KEPT_MAX;
+    oldest = bus->kept[slot];
+    bus->kept[slot] = subscription;
+    pthread_mutex_unlock(bus->lock);
+    natsSubscription_Destroy(oldest);
 }
 
 static natsConnection *get_connection(const struct bus *bus)
@@ -360,6 +380,7 @@ static void replace(struct bus *bus, const struct link *link)
     jsCtx *oldest_jetstream = bus->retired_jetstream[slot];
     natsConnection *old = bus->connection;
     struct bus_watch *old_watch = bus->watch;
+    struct discovery *old_discovery = bus->discovery;
 
     pthread_mutex_lock(bus->lock);
     bus->retired_jetstream[slot] = bus->jetstream;
@@ -367,10 +388,12 @@ static void replace(struct bus *bus, const struct link *link)
     bus->jetstream = link->jetstream;
     bus->connection = link->connection;
     bus->watch = link->watch;
+    bus->discovery = link->discovery;
     bus->generation++;
     pthread_mutex_unlock(bus->lock);
     atomic_store(&bus->version, link->version);
     natsConnection_Close(old);
+    discovery_drop(&old_discovery);
     bus_watch_drop(&old_watch);
     jsCtx_Destroy(oldest_jetstream);
     natsConnection_Destroy(oldest);

@@ -1,5 +1,6 @@
 #include "clients/discovery.h"
 
+#include "base/auto.h"
 #include "base/time_text.h"
 #include "event/event_id.h"
 #include "runtime/build_info.h"
@@ -11,6 +12,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +23,11 @@ enum {
     HOST_SIZE = 256,
     NUMBER_SIZE = 24,
     SUBJECT_SIZE = 160,
+    SUBJECTS_EACH = 3, /* of everybody, of the name, of the process */
+};
+
+struct discovery {
+    natsSubscription *subscriptions[DISCOVERY_VERBS][SUBJECTS_EACH]; /* NULL: refused */
 };
 
 static const char *const verb_words[DISCOVERY_VERBS] = {"PING", "INFO", "STATS"};
@@ -142,50 +149,55 @@ static void on_question(natsConnection *connection, natsSubscription *subscripti
     natsMsg_Destroy(question);
 }
 
-/* After the last question; the connection has ended the subscription. */
-static void on_complete(void *closure)
+/* NATS_OK: *out is owned by the caller. */
+static natsStatus subscribe(natsConnection *connection, const char *subject, struct text *answer,
+                            natsSubscription **out)
 {
-    natsSubscription_Destroy(closure);
+    natsStatus status = natsConnection_Subscribe(out, connection, subject, on_question, answer);
+
+    return status != NATS_OK
+               ? status
+               : natsSubscription_SetPendingLimits(*out, DISCOVERY_WAITING_MAX, WAITING_MAX_BYTES);
 }
 
-static natsStatus subscribe(natsConnection *connection, const char *subject, struct text *answer)
+static natsStatus answer_verb(struct discovery *self, natsConnection *connection,
+                              enum discovery_verb verb)
 {
-    natsSubscription *subscription = NULL;
-    natsStatus status =
-        natsConnection_Subscribe(&subscription, connection, subject, on_question, answer);
-
-    if (status != NATS_OK)
-        return status;
-    status =
-        natsSubscription_SetPendingLimits(subscription, DISCOVERY_WAITING_MAX, WAITING_MAX_BYTES);
-    if (status == NATS_OK)
-        status = natsSubscription_SetOnCompleteCB(subscription, on_complete, subscription);
-    if (status != NATS_OK)
-        natsSubscription_Destroy(subscription);
-    return status;
-}
-
-static natsStatus answer_verb(natsConnection *connection, enum discovery_verb verb)
-{
-    char subjects[3][SUBJECT_SIZE];
+    char subjects[SUBJECTS_EACH][SUBJECT_SIZE];
     natsStatus status = text_ok(&ours.answers[verb]) ? NATS_OK : NATS_NO_MEMORY;
 
     (void)snprintf(subjects[0], SUBJECT_SIZE, "$SRV.%s", verb_words[verb]);
     (void)snprintf(subjects[1], SUBJECT_SIZE, "%s.%s", subjects[0], ours.name);
     (void)snprintf(subjects[2], SUBJECT_SIZE, "%s.%s", subjects[1], ours.id);
-    for (int i = 0; i < 3 && status == NATS_OK; i++)
-        status = subscribe(connection, subjects[i], &ours.answers[verb]);
+    for (int i = 0; i < SUBJECTS_EACH && status == NATS_OK; i++)
+        status =
+            subscribe(connection, subjects[i], &ours.answers[verb], &self->subscriptions[verb][i]);
     return status;
 }
 
-void discovery_answer_on(natsConnection *connection)
+struct discovery *discovery_answer_on(natsConnection *connection)
 {
     static atomic_bool is_told;
-    natsStatus status = NATS_OK;
+    struct discovery *self = calloc(1, sizeof(*self));
+    natsStatus status = self == NULL ? NATS_NO_MEMORY : NATS_OK;
 
     assert(ours.name[0] != '\0');
     for (enum discovery_verb verb = 0; verb < DISCOVERY_VERBS && status == NATS_OK; verb++)
-        status = answer_verb(connection, verb);
+        status = answer_verb(self, connection, verb);
     if (status != NATS_OK && !atomic_exchange(&is_told, true))
         log_warn("discovery_failed", "why=\"%s\"", natsStatus_GetText(status));
+    return self;
+}
+
+void discovery_drop(struct discovery **discovery)
+{
+    struct discovery *self = TAKE(*discovery);
+
+    if (self == NULL)
+        return;
+    for (enum discovery_verb verb = 0; verb < DISCOVERY_VERBS; verb++) {
+        for (int i = 0; i < SUBJECTS_EACH; i++)
+            natsSubscription_Destroy(self->subscriptions[verb][i]);
+    }
+    free(self);
 }

@@ -10,7 +10,7 @@
  *          not, bus_errors.h says.
  * Limits:  of each subject DISCOVERY_WAITING_MAX questions may wait; what comes beyond is dropped.
  * Memory:  the answers live as long as the process, since a question may come from libnats while
- *          its connection ends. A subscription is freed when its connection is closed.
+ *          its connection ends. The subscriptions outlive their connection, see bus_inbox.h.
  * Threads: discovery_init first, once; libnats' delivery thread answers, and waits no longer than
  *          the connection's write deadline, as do the answers that come after the question.
  */
@@ -25,6 +25,7 @@ enum { DISCOVERY_WAITING_MAX = 64 };
 
 enum discovery_verb { DISCOVERY_PING, DISCOVERY_INFO, DISCOVERY_STATS, DISCOVERY_VERBS };
 
+struct discovery; /* the subscriptions of one connection */
 struct service;
 
 struct discovery_fact {
@@ -61,5 +62,8 @@ void discovery_init(const struct service *service, const struct discovery_option
  * the answers to its own requests among them: who uses it must not wait in a callback. */
 void discovery_prepare(natsOptions *options);
 /* Subscribes to what is asked, after discovery_init only: without it there is nobody to be found,
- * which is asserted. A connection that is refused is none the worse for it, see Errors. */
-void discovery_answer_on(natsConnection *connection);
+ * which is asserted. A connection that is refused is none the worse for it, see Errors.
+ * Owned by the caller; NULL: nothing is answered. */
+struct discovery *discovery_answer_on(natsConnection *connection);
+/* Once the connection is closed, and not before. */
+void discovery_drop(struct discovery **discovery);

@@ -2,7 +2,7 @@
 
 #include "base/auto.h"
 #include "clients/auto_nats.h"
-#include "clients/bus.h"
+#include "clients/bus_inbox.h"
 #include "runtime/clock.h"
 
 #include <stdio.h>
@@ -131,22 +131,20 @@ static natsStatus attempt(struct bus *bus, const struct js_api_call *call, const
     return natsConnection_PublishRequestString(bus_connection(bus), full, inbox, call->body);
 }
 
-static natsStatus subscribe(struct bus *bus, natsInbox **out_inbox, natsSubscription **out_answers)
+static natsStatus subscribe(struct bus *bus, natsInbox **out_name, struct bus_inbox *out_answers)
 {
-    natsConnection *connection = bus_connection(bus);
-    natsStatus status = natsInbox_Create(out_inbox);
+    natsStatus status = natsInbox_Create(out_name);
 
     if (!bus_is_connected(bus))
         return NATS_CONNECTION_DISCONNECTED;
-    return status == NATS_OK ? natsConnection_SubscribeSync(out_answers, connection, *out_inbox)
-                             : status;
+    return status == NATS_OK ? bus_inbox_open(out_answers, bus, *out_name) : status;
 }
 
 static bool ask_hedged(struct bus *bus, const struct js_api_hedge *hedge, int request_ms,
                        struct js_api_answer *out, struct error *err)
 {
     AUTO(auto_free_inbox) natsInbox *inbox = NULL;
-    AUTO(auto_free_subscription) natsSubscription *answers = NULL;
+    AUTO(bus_inbox_close) struct bus_inbox answers = {0};
     int64_t deadline_ms = clock_now_ms() + request_ms;
     struct error refusal = {.kind = ERROR_NONE}; /* one that may pass */
     struct js_api_call call = {0};
@@ -161,8 +159,9 @@ static bool ask_hedged(struct bus *bus, const struct js_api_hedge *hedge, int re
         hedge->write(hedge->ctx, i, &call);
         status = attempt(bus, &call, inbox);
         if (status == NATS_OK)
-            status = hear(answers, is_last || until_ms > deadline_ms ? deadline_ms : until_ms,
-                          call.subject, out, &refusal);
+            status = hear(answers.subscription,
+                          is_last || until_ms > deadline_ms ? deadline_ms : until_ms, call.subject,
+                          out, &refusal);
         if (status != NATS_TIMEOUT || clock_now_ms() >= deadline_ms)
             break;
     }

@@ -129,9 +129,9 @@ static bool attach(struct reader *reader, struct error *err)
 {
     int64_t at_ms = clock_at_ms(); /* before the server is asked */
 
-    if (reader->pull.inbox != NULL && !is_current(reader))
+    if (pull_is_open(&reader->pull) && !is_current(reader))
         detach(reader);
-    if (reader->pull.inbox != NULL)
+    if (pull_is_open(&reader->pull))
         return true;
     if (!pull_open(&reader->pull, reader->bus, &reader->options, reader->position, &reader->pending,
                    err))

@@ -11,7 +11,7 @@
 #pragma once
 
 #include "clients/ack_subject.h"
-#include "clients/bus.h"
+#include "clients/bus_inbox.h"
 #include "clients/reader.h"
 
 /* PULLS_TIMED: pull requests whose end is remembered; about two wait at a time. */
@@ -19,7 +19,7 @@ enum { CONSUMER_NAME_SIZE = 48, INBOX_SIZE = 96, PULLS_TIMED = 4 };
 
 /* A consumer on the broker and what was asked of it. */
 struct pull {
-    natsSubscription *inbox; /* NULL: no consumer */
+    struct bus_inbox inbox; /* none: no consumer */
     char consumer[CONSUMER_NAME_SIZE];
     char reply[INBOX_SIZE];       /* the inbox without its last token */
     uint64_t epoch;               /* of the bus when the consumer was made */
@@ -50,7 +50,12 @@ enum pull_event {
  * ERROR_INVALID: the stream is gone. */
 MUST_CHECK bool pull_open(struct pull *pull, struct bus *bus, const struct reader_options *options,
                           uint64_t position, uint64_t *out_pending, struct error *err);
-/* Forgets the consumer and what it has sent; the server is told, without waiting. */
+static inline bool pull_is_open(const struct pull *pull)
+{
+    return pull->inbox.bus != NULL;
+}
+
+/* Forgets the consumer and what it has sent; the server is told, without waiting for its answer. */
 void pull_drop(struct pull *pull, struct bus *bus, const struct reader_options *options);
 /* Sends the next pull request when half of what was asked for has come. False: no connection. */
 bool pull_ask(struct pull *pull, struct bus *bus, const struct reader_options *options);

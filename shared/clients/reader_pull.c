@@ -64,10 +64,10 @@ static bool subscribe(struct pull *pull, struct bus *bus, struct error *err)
     natsStatus status;
 
     snprintf(subject, sizeof(subject), "%s.*", pull->reply);
-    status = natsConnection_SubscribeSync(&pull->inbox, bus_connection(bus), subject);
+    status = bus_inbox_open(&pull->inbox, bus, subject);
     /* No limits here: the pull requests bound what may come, and a drop would be a gap. */
     if (status == NATS_OK)
-        status = natsSubscription_SetPendingLimits(pull->inbox, -1, -1);
+        status = natsSubscription_SetPendingLimits(pull->inbox.subscription, -1, -1);
     if (status != NATS_OK)
         return error_set(err, ERROR_UNAVAILABLE, "nats: subscribe: %s", natsStatus_GetText(status));
     return true;
@@ -113,10 +113,9 @@ void pull_drop(struct pull *pull, struct bus *bus, const struct reader_options *
     char stream[STREAM_NAME_SIZE];
     char subject[SUBJECT_MAX];
 
-    if (pull->inbox == NULL)
+    if (!pull_is_open(pull))
         return;
-    natsSubscription_Destroy(pull->inbox);
-    pull->inbox = NULL;
+    bus_inbox_close(&pull->inbox);
     pull->credit = 0;
     stream_name(options->partition, stream);
     snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.DELETE.%s.%s", stream, pull->consumer);
@@ -228,7 +227,7 @@ enum pull_event pull_next(struct pull *pull, const struct reader_options *option
                           struct delivery *out)
 {
     AUTO(auto_free_message) natsMsg *message = NULL;
-    natsStatus status = natsSubscription_NextMsg(&message, pull->inbox, wait_ms);
+    natsStatus status = natsSubscription_NextMsg(&message, pull->inbox.subscription, wait_ms);
 
     if (status == NATS_TIMEOUT && clock_now_ms() <= pull->silent_after_ms)
         return PULL_NOTHING;

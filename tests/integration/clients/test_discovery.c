@@ -45,6 +45,7 @@ static struct bus *discoverable_bus_on(struct endpoint *endpoint, struct error *
     bus = bus_open(&options, err);
     if (bus == NULL)
         fail_msg("%s", err->text);
+    assert_int_equal(natsConnection_Flush(bus_connection(bus)), NATS_OK); /* it is subscribed */
     return bus;
 }
 
