@@ -15,6 +15,7 @@ ANSWER_MS_MAX = 1000  # one budget covers all lines of keeping
 KEEP_DEADLINE_MS, PUBLISH_DEADLINE_MS = 950, 400  # the gateway's defaults: spool and inbox have what lies between at least
 PROBE_BLIND_MS = 100  # it may have been asleep when a stall began, and is woken late
 STALL_MS = KEEP_DEADLINE_MS - PUBLISH_DEADLINE_MS - PROBE_BLIND_MS
+SPOOL_STALL_MS = (KEEP_DEADLINE_MS - PUBLISH_DEADLINE_MS) // 2 - PROBE_BLIND_MS  # where there is no inbox to turn to after the spool's half
 EXCUSED_SHARE_MAX = 0.1  # of the answers: more is no slow disk but somebody who floods it
 ADS = [f"fault-{number:02d}" for number in range(20)]
 PER_SECOND = 5000
@@ -127,18 +128,18 @@ class Load:
     def slowest_sync_ms(self):
         return max((ended - began for began, ended in self.slow_syncs), default=0)
 
-    def _waited_for_the_disk(self):
-        """The number of 503 that the disk stood still for: for STALL_MS of their wait, or for all of a shorter one."""
-        stalls = [(began, ended) for began, ended in self.slow_syncs if ended - began >= STALL_MS]
-        return sum(any(min(answered, ended) - max(sent, began) >= min(STALL_MS, answered - sent) for began, ended in stalls) for sent, answered in self.refusals)
+    def _waited_for_the_disk(self, stall_ms):
+        """The number of 503 that the disk stood still for: for stall_ms of their wait, or for all of a shorter one."""
+        stalls = [(began, ended) for began, ended in self.slow_syncs if ended - began >= stall_ms]
+        return sum(any(min(answered, ended) - max(sent, began) >= min(stall_ms, answered - sent) for began, ended in stalls) for sent, answered in self.refusals)
 
-    def saw_only(self, *fates):
+    def saw_only(self, *fates, stall_ms=STALL_MS):
         """Nothing but these, and 503 while neither spool nor PostgreSQL could write: of that no row is to blame.
 
         A stall of the disk is known when it has ended. Where a row has spool or PostgreSQL on a disk of its own, that is
         full, and what is left shares the probed one.
         """
-        self.excused = 0 if "503" in fates else self._waited_for_the_disk()
+        self.excused = 0 if "503" in fates else self._waited_for_the_disk(stall_ms)
         seen = self.fates - collections.Counter({"503": self.excused})
         assert set(seen) <= set(fates) and self.excused <= EXCUSED_SHARE_MAX * sum(self.fates.values()), \
             f"clients saw {dict(self.fates)}, not only {fates}; excused {self.excused}, slowest sync {self.slowest_sync_ms} ms"

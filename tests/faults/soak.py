@@ -13,10 +13,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parent.parent / "tools")]
 from disk import failing_io  # noqa: E402
+from load import SPOOL_STALL_MS, STALL_MS  # noqa: E402
 from product import SERVERS, SERVICES  # noqa: E402
 from proxy import DOWN, UP  # noqa: E402
 from rig import COOLDOWN_SECONDS, Rig  # noqa: E402
 from stack import StackError  # noqa: E402
+
+INBOX = {"postgres", ("gateway", "postgres")}  # a fault of these takes the inbox
 
 PAIRS_A_ROUND = 3
 RECOVER_SECONDS = 60
@@ -100,20 +103,21 @@ def run_pair(rig, chance, load, say):
         if what in SERVICES:
             rig.stack.wait_ready(what)
     # Until a breaker's cooldown ends it may keep the inbox closed though PostgreSQL is back.
-    load.flow(COOLDOWN_SECONDS if {what for _, what in pair} & {"postgres", ("gateway", "postgres")} else chance.uniform(0, 2))
+    load.flow(COOLDOWN_SECONDS if {what for _, what in pair} & INBOX else chance.uniform(0, 2))
     return pair
 
 
 def run_round(rig, chance):
-    began, befallen = time.monotonic(), set()
+    began, ended, befallen = time.monotonic(), set(), set()
     rig.measured = {}
     with rig.load() as load:
         load.accepts()
         for _ in range(PAIRS_A_ROUND):
             pair = run_pair(rig, chance, load, lambda what: print(f"  {time.monotonic() - began:5.1f} s  {what}", flush=True))
-            befallen |= {what for kind, what in pair if kind in (killed, stopped)}
+            ended |= {what for kind, what in pair if kind in (killed, stopped)}
+            befallen |= {what for _, what in pair}
         rig.recovers(RECOVER_SECONDS)
-    load.saw_only("202", *(("503", "lost") if "gateway" in befallen else ()))
+    load.saw_only("202", *(("503", "lost") if "gateway" in ended else ()), stall_ms=SPOOL_STALL_MS if befallen & INBOX else STALL_MS)
     rig.prove()
 
 

@@ -1,7 +1,9 @@
 """The machine itself: without a fault everything is accepted and proved, and a false book is noticed."""
 
+import contextlib
+
 import pytest
-from load import STALL_MS, Load
+from load import SPOOL_STALL_MS, STALL_MS, Load
 
 
 @pytest.mark.fast
@@ -55,6 +57,16 @@ def test_a_503_is_excused_by_a_disk_that_stood_still_meanwhile(tmp_path, refusal
     load = book_of(tmp_path, [refusal], syncs)
     load.saw_only("202")
     assert load.excused == 1
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("short_ms", [0, 1])
+def test_a_shorter_stall_excuses_where_the_inbox_is_taken(tmp_path, short_ms):
+    load = book_of(tmp_path, ["503 1950 950"], [(1000, 1000 + SPOOL_STALL_MS - short_ms)])
+    with pytest.raises(AssertionError, match="clients saw"):
+        load.saw_only("202")
+    with contextlib.nullcontext() if short_ms == 0 else pytest.raises(AssertionError, match="clients saw"):
+        load.saw_only("202", stall_ms=SPOOL_STALL_MS)
 
 
 @pytest.mark.fast
