@@ -18,6 +18,15 @@ enum { NUMBER_SIZE = 24, PARAMS_MAX = 8, ROLLBACK_MS = 200 };
 #define MINUTE_MS "(extract(epoch FROM date_trunc('minute', sent_at)) * 1000)::bigint"
 #define SENT_MS   "(extract(epoch FROM sent_at) * 1000)::bigint"
 
+/*
+ * How far the ranges reach that begin before this one. A gateway tells again, within a longer
+ * range, what it told in vain, and both may have come: a number counts in the widest one alone,
+ * the one with last_no > reach. None lies across another.
+ */
+#define REACH                                                                                      \
+    "coalesce(max(r.last_no) OVER (PARTITION BY r.gateway_id, r.thread, r.partition, r.fate"       \
+    "   ORDER BY r.first_no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS reach"
+
 /* 1, 2 the span, in Unix ms. */
 static const char sums_sql[] = "SELECT " MINUTE_MS ", sum(events), sum(stored),"
                                " sum(events - stored - dead), sum(dead), count(*)"
@@ -26,9 +35,11 @@ static const char sums_sql[] = "SELECT " MINUTE_MS ", sum(events), sum(stored),"
 /* Stored although they were answered 503. A range is told after its numbers were sent. */
 static const char unpromised_sql[] =
     "SELECT " MINUTE_MS ", sum(b.events)"
-    " FROM batch_ranges r JOIN batches b USING (gateway_id, thread, partition)"
-    " WHERE b.batch_no BETWEEN r.first_no AND r.last_no AND r.fate = 2 AND " SPAN
-    " AND r.told_at >= to_timestamp($1::text::bigint / 1000.0) - interval '1 hour' GROUP BY 1";
+    " FROM (SELECT r.*, " REACH " FROM batch_ranges r WHERE r.fate = 2"
+    "   AND r.told_at >= to_timestamp($1::text::bigint / 1000.0) - interval '1 hour') r"
+    " JOIN batches b USING (gateway_id, thread, partition)"
+    " WHERE r.last_no > r.reach AND b.batch_no BETWEEN r.first_no AND r.last_no AND " SPAN
+    " GROUP BY 1";
 
 /* The day from which on batches are kept, Unix ms. */
 static const char kept_sql[] =
@@ -70,9 +81,11 @@ static const char lanes_sql[] =
     "   AND b.batch_no >= coalesce(before.settled_below, 1)"
     "   AND b.batch_no < final.settled_below) sums"
     " CROSS JOIN LATERAL (SELECT sum(b.events) AS events"
-    "   FROM batch_ranges r JOIN batches b USING (gateway_id, thread, partition)"
-    "   WHERE (r.gateway_id, r.thread, r.partition)"
-    "         = (span.gateway_id, span.thread, span.partition) AND r.fate = 2"
+    "   FROM (SELECT r.*, " REACH " FROM batch_ranges r"
+    "     WHERE (r.gateway_id, r.thread, r.partition)"
+    "           = (span.gateway_id, span.thread, span.partition) AND r.fate = 2) r"
+    "   JOIN batches b USING (gateway_id, thread, partition)"
+    "   WHERE r.last_no > r.reach"
     "   AND b.batch_no BETWEEN greatest(r.first_no, coalesce(before.settled_below, 1))"
     "   AND least(r.last_no, final.settled_below - 1)) unpromised";
 
@@ -93,11 +106,11 @@ static const char ranges_sql[] =
     "   FROM batches b WHERE (b.gateway_id, b.thread, b.partition)"
     "         = (r.gateway_id, r.thread, r.partition) AND r.fate = 1"
     "   AND b.batch_no BETWEEN r.first_no AND r.last_no), 0)"
-    " FROM batch_ranges r"
-    " WHERE r.gateway_id = $1::text::uuid AND r.thread = $2::text::integer"
-    " AND r.partition = $3::text::integer"
-    " AND r.last_no > $4::text::bigint AND r.first_no <= $5::text::bigint"
-    " ORDER BY r.first_no LIMIT 2001";
+    " FROM (SELECT r.*, " REACH " FROM batch_ranges r"
+    "   WHERE r.gateway_id = $1::text::uuid AND r.thread = $2::text::integer"
+    "   AND r.partition = $3::text::integer"
+    "   AND r.last_no > $4::text::bigint AND r.first_no <= $5::text::bigint) r"
+    " WHERE r.last_no > r.reach ORDER BY r.first_no LIMIT 2001";
 
 /* What lanes_sql says of one lane. */
 struct lane_row {

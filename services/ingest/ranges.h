@@ -6,6 +6,7 @@
  *          so most of what comes here is known already and changes nothing.
  * Shape:   one statement of the transaction that files the batches, only when one of them carries a
  *          range. A range only grows: its last number, its events; told_at is the earliest.
+ *          One that grew at its front is another row; the shorter one stays, within it.
  * Errors:  as pg_query.
  */
 #pragma once

@@ -197,6 +197,37 @@ def test_what_was_answered_503_and_came_all_the_same_is_unpromised(ledger):
     assert found["balanced"] is True
 
 
+@pytest.mark.parametrize("ranges", [[(2, 3), (3, 3), (4, 5)], [(2, 5), (3, 3), (5, 5)], [(2, 5), (3, 5), (4, 4)]])
+def test_what_is_told_twice_is_unpromised_once(ledger, ranges):
+    gateway = lane_id()
+    for no in (1, 2, 3, 6):
+        put(ledger, gateway, no, accepted=2 * int(no > 1))
+    for first, last in ranges:                          # 4 and 5 never came
+        tell(ledger, gateway, "abandoned", first, last, 2 * (last + 1 - first))
+
+    found = audit(ledger)
+
+    total = found["totals"]
+    assert (total["accepted"], total["unpromised"], total["stored"], total["lost"]) == (4, 4, 8, 0)
+    assert {state for state, _, _ in findings(found, gateway)} == {"unpromised"}
+    assert total["batches"]["unpromised"] == 2 and found["balanced"] is True
+
+
+@pytest.mark.parametrize("ranges", [[(3, 3), (2, 3)], [(4, 4), (3, 4), (2, 4)], [(3, 4), (4, 4), (2, 2)]])
+def test_what_is_told_twice_is_pending_once(ledger, ranges):
+    gateway = lane_id()
+    last_no = max(last for _, last in ranges)
+    put(ledger, gateway, 1)
+    put(ledger, gateway, last_no + 1, accepted=2 * last_no)
+    for first, last in ranges:
+        tell(ledger, gateway, "spooled", first, last, 2 * (last + 1 - first))
+
+    found = audit(ledger)
+
+    assert {state for state, _, _ in findings(found, gateway)} == {"pending"}
+    assert found["totals"]["pending"] == 2 * (last_no - 1) and found["balanced"] is True
+
+
 def test_a_lane_begins_at_one(ledger):
     gateway = lane_id()
     put(ledger, gateway, 3, accepted=3)

@@ -108,6 +108,24 @@ TEST(what_was_told_in_vain_grows_again)
     assert_range(&header.abandoned, 0, 1, 1000, 1);
 }
 
+TEST(what_was_told_in_vain_may_be_told_within_a_longer_range)
+{
+    AUTO(ledger_free) struct ledger *ledger = new_ledger();
+    struct codec_header header;
+
+    (void)open_number(ledger, 1);
+    (void)open_number(ledger, 2);
+    ledger_settle(ledger, 2, LEDGER_ABANDONED);
+    header = open_number(ledger, 4); /* is abandoned, and reaches the stream all the same */
+    assert_range(&header.abandoned, 0, 2, 2, 2);
+    ledger_settle(ledger, 3, LEDGER_ABANDONED);
+    ledger_settle(ledger, 1, LEDGER_ABANDONED);
+
+    header = open_number(ledger, 8);
+    assert_int_equal(header.abandoned.count, 1);
+    assert_range(&header.abandoned, 0, 1, 3, 7);
+}
+
 /* 1, 3, 5 ... are spooled, what is between them is stored by headers that tell nothing. */
 static void make_holes(struct ledger *ledger, size_t holes)
 {
@@ -204,6 +222,7 @@ struct model {
     /* What a reader of the stream so far knows. */
     uint64_t settled_below;
     bool is_spooled[NUMBERS_MAX + 1], is_abandoned[NUMBERS_MAX + 1];
+    uint64_t spooled_up_to[NUMBERS_MAX + 1], abandoned_up_to[NUMBERS_MAX + 1]; /* [first] */
 };
 
 static void check_header(const struct model *model, const struct codec_header *header)
@@ -233,12 +252,28 @@ static void give_number(struct model *model, uint32_t events, bool is_for_stream
 static void learn(struct model *model, const struct codec_ranges *ranges, enum ledger_fate fate)
 {
     bool *known = fate == LEDGER_SPOOLED ? model->is_spooled : model->is_abandoned;
+    uint64_t *up_to = fate == LEDGER_SPOOLED ? model->spooled_up_to : model->abandoned_up_to;
 
     for (size_t i = 0; i < ranges->count; i++) {
+        if (ranges->rows[i].last > up_to[ranges->rows[i].first])
+            up_to[ranges->rows[i].first] = ranges->rows[i].last;
         for (uint64_t n = ranges->rows[i].first; n <= ranges->rows[i].last; n++) {
             assert_int_equal(model->facts[n].fate, fate); /* nothing is told that is not so */
             known[n] = true;
         }
+    }
+}
+
+/* The audit counts the widest range, and leaves out those that begin within it. */
+static void check_none_lies_across_another(const uint64_t *up_to, uint64_t last)
+{
+    uint64_t reach = 0;
+
+    for (uint64_t first = 1; first <= last; first++) {
+        if (first <= reach)
+            assert_true(up_to[first] <= reach);
+        else if (up_to[first] > 0)
+            reach = up_to[first];
     }
 }
 
@@ -252,6 +287,8 @@ static void arrive(struct model *model, uint64_t number)
     fact->is_on_stream = true;
     learn(model, &fact->header.spooled, LEDGER_SPOOLED);
     learn(model, &fact->header.abandoned, LEDGER_ABANDONED);
+    check_none_lies_across_another(model->spooled_up_to, model->last);
+    check_none_lies_across_another(model->abandoned_up_to, model->last);
     if (fact->header.settled_below > model->settled_below)
         model->settled_below = fact->header.settled_below;
     for (uint64_t n = 1; n < model->settled_below; n++) {
@@ -337,6 +374,7 @@ TEST(no_prefix_of_any_stream_makes_a_reader_conclude_wrongly)
 TESTS(RUN(numbers_are_dense_and_count_as_settled_in_their_order),
       RUN(a_range_is_told_until_a_batch_that_told_it_is_stored),
       RUN(a_range_that_is_being_told_does_not_grow), RUN(what_was_told_in_vain_grows_again),
+      RUN(what_was_told_in_vain_may_be_told_within_a_longer_range),
       RUN(a_range_that_finds_no_place_in_the_header_holds_settled_below_back),
       RUN(too_many_ranges_stop_events_but_not_the_heartbeat_that_tells_them),
       RUN(an_open_number_stops_the_lane_when_the_window_is_full),
