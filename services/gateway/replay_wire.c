@@ -72,15 +72,11 @@ static bool subscribe(struct replay_wire *self, struct error *err)
     natsStatus status = natsInbox_Create(&inbox);
 
     bus_inbox_close(&self->replies);
-    if (status == NATS_OK) {
-        (void)snprintf(self->inbox, sizeof(self->inbox), "%s", inbox);
-        (void)snprintf(subject, sizeof(subject), "%s.*", inbox);
-        status = bus_inbox_open(&self->replies, self->bus, subject);
-    }
     if (status != NATS_OK)
-        return error_set(err, ERROR_UNAVAILABLE, "replay: subscribe: %s",
-                         natsStatus_GetText(status));
-    return true;
+        return error_set(err, ERROR_UNAVAILABLE, "replay: inbox: %s", natsStatus_GetText(status));
+    (void)snprintf(self->inbox, sizeof(self->inbox), "%s", inbox);
+    (void)snprintf(subject, sizeof(subject), "%s.*", inbox);
+    return bus_inbox_open(self->bus, subject, &self->replies, err) || error_wrap(err, "replay");
 }
 
 bool replay_wire_connect(struct replay_wire *self, struct error *err)

@@ -4,6 +4,7 @@
 #include "base/told.h"
 #include "clients/bus_errors.h"
 #include "clients/bus_guard.h"
+#include "clients/bus_inbox.h"
 #include "clients/bus_move.h"
 #include "clients/bus_version.h"
 #include "clients/bus_watch.h"
@@ -48,6 +49,7 @@ struct link {
 struct bus {
     struct bus_options options;
     struct bus_guard guard;
+    struct bus_ended ended;
     _Atomic uint64_t version; /* of the endpoint, that the connection was made with */
 
     struct bus_move move; /* what follows belongs to its thread */
@@ -61,8 +63,6 @@ struct bus {
     struct discovery *discovery;
     natsConnection *retired[BUS_RETIRED_MAX]; /* a ring */
     jsCtx *retired_jetstream[BUS_RETIRED_MAX];
-    natsSubscription *kept[BUS_KEPT_MAX]; /* likewise */
-    uint64_t kept_count;
     uint64_t generation; /* how many connections there have been */
 };
 
@@ -193,6 +193,7 @@ struct bus *bus_open(const struct bus_options *options, struct error *err)
     }
     bus->options = *options;
     bus_guard_init(&bus->guard, options->request_ms);
+    bus_ended_init(&bus->ended);
     bus_move_init(&bus->move, options->name, try_anew, bus);
     pthread_mutex_init(bus->lock, NULL);
     if (!dial(options, &link, err))
@@ -289,9 +290,8 @@ void bus_close(struct bus **bus)
         jsCtx_Destroy(self->retired_jetstream[i]);
         natsConnection_Destroy(self->retired[i]);
     }
-    for (size_t i = 0; i < BUS_KEPT_MAX; i++)
-        natsSubscription_Destroy(self->kept[i]);
     if (self->lock != NULL) {
+        bus_ended_end(&self->ended);
         bus_guard_end(&self->guard);
         pthread_mutex_destroy(self->lock);
     }
@@ -300,17 +300,9 @@ void bus_close(struct bus **bus)
     *bus = NULL;
 }
 
-void bus_keep_until_closed(struct bus *bus, natsSubscription *subscription)
+struct bus_ended *bus_ended(struct bus *bus)
 {
-    natsSubscription *oldest;
-    size_t slot;
-
-    pthread_mutex_lock(bus->lock);
-    slot = bus->kept_count++ % BUS_KEPT_MAX;
-    oldest = bus->kept[slot];
-    bus->kept[slot] = subscription;
-    pthread_mutex_unlock(bus->lock);
-    natsSubscription_Destroy(oldest);
+    return &bus->ended;
 }
 
 static natsConnection *get_connection(const struct bus *bus)
@@ -358,6 +350,7 @@ natsConnection *bus_connection(struct bus *bus)
 {
     if (is_wanting(bus))
         rebuild(bus);
+    bus_ended_sweep(&bus->ended);
     return get_connection(bus);
 }
 

@@ -24,7 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { BUS_RETIRED_MAX = 16, BUS_KEPT_MAX = 64 };
+enum { BUS_RETIRED_MAX = 16 };
 
 struct bus;
 struct endpoint;
@@ -65,8 +65,7 @@ void bus_tell(struct bus *bus, const struct breaker_permit *permit, enum error_k
 /* Grows with every loss and every return of the connection: what was asked for before is void. */
 uint64_t bus_epoch(const struct bus *bus);
 
-/* Frees it when the bus is closed, or when BUS_KEPT_MAX more have come: for bus_inbox.h. */
-void bus_keep_until_closed(struct bus *bus, natsSubscription *subscription);
+struct bus_ended *bus_ended(struct bus *bus); /* for bus_inbox.h */
 
 struct stream_limits {
     int64_t max_bytes;

@@ -2,13 +2,20 @@
  * bus_inbox.h — a subscription to answers, which may end while its connection goes on
  *
  * Why:     libnats before 3.10 delivers to a subscription without holding it: one that another
- *          thread frees at that moment is memory of somebody else's, written to. Here it is freed
- *          when the connection's reading thread has been seen beyond it, or with the bus.
+ *          thread frees at that moment is memory of somebody else's, written to. An ended one is
+ *          therefore freed BUS_ENDED_MS later, when a delivery that began before is long over.
+ * Errors:  ERROR_UNAVAILABLE: there is no connection that takes a subscription.
+ * Memory:  the messages that nobody has read are freed at once, unless the connection is closed.
+ *          BUS_ENDED_MAX are kept; where there is no room for another, its owner waits until there
+ *          is, BUS_ENDED_MS at most.
  * Threads: an inbox belongs to one thread; its bus may be shared.
  */
 #pragma once
 
 #include "clients/bus.h"
+#include <pthread.h>
+
+enum { BUS_ENDED_MAX = 256, BUS_ENDED_MS = 1000 };
 
 struct bus_inbox {
     struct bus *bus;            /* borrowed; NULL: there is no inbox */
@@ -16,7 +23,22 @@ struct bus_inbox {
     natsSubscription *subscription;
 };
 
-/* Subscribes on the bus's connection of now. Not NATS_OK: *out is no inbox. */
-natsStatus bus_inbox_open(struct bus_inbox *out, struct bus *bus, const char *subject);
-/* Nothing comes any more; waits for the server at most 100 ms. Does nothing to no inbox. */
+/* Subscribes on the bus's connection of now. False: *out is no inbox. */
+MUST_CHECK bool bus_inbox_open(struct bus *bus, const char *subject, struct bus_inbox *out,
+                               struct error *err);
+/* Nothing comes any more. Does nothing to no inbox. */
 void bus_inbox_close(struct bus_inbox *inbox);
+
+/* The ended subscriptions of a bus, a ring: for bus.c. */
+struct bus_ended {
+    pthread_mutex_t lock;
+    struct {
+        natsSubscription *subscription;
+        int64_t free_at_ms; /* on clock_now_ms */
+    } ring[BUS_ENDED_MAX];
+    uint64_t added, freed;
+};
+
+void bus_ended_init(struct bus_ended *ended);
+void bus_ended_sweep(struct bus_ended *ended); /* frees those whose time has come */
+void bus_ended_end(struct bus_ended *ended);   /* frees all; the connections are closed */

@@ -27,7 +27,7 @@ enum {
 };
 
 struct discovery {
-    natsSubscription *subscriptions[DISCOVERY_VERBS][SUBJECTS_EACH]; /* NULL: refused */
+    natsSubscription *subscriptions[DISCOVERY_VERBS][SUBJECTS_EACH]; /* NULL: not subscribed */
 };
 
 static const char *const verb_words[DISCOVERY_VERBS] = {"PING", "INFO", "STATS"};
@@ -149,15 +149,18 @@ static void on_question(natsConnection *connection, natsSubscription *subscripti
     natsMsg_Destroy(question);
 }
 
-/* NATS_OK: *out is owned by the caller. */
+/* *out is owned by the caller, and answers only if it has its limits. */
 static natsStatus subscribe(natsConnection *connection, const char *subject, struct text *answer,
                             natsSubscription **out)
 {
     natsStatus status = natsConnection_Subscribe(out, connection, subject, on_question, answer);
 
-    return status != NATS_OK
-               ? status
-               : natsSubscription_SetPendingLimits(*out, DISCOVERY_WAITING_MAX, WAITING_MAX_BYTES);
+    if (status != NATS_OK)
+        return status;
+    status = natsSubscription_SetPendingLimits(*out, DISCOVERY_WAITING_MAX, WAITING_MAX_BYTES);
+    if (status != NATS_OK)
+        (void)natsSubscription_Unsubscribe(*out);
+    return status;
 }
 
 static natsStatus answer_verb(struct discovery *self, natsConnection *connection,

@@ -131,13 +131,16 @@ static natsStatus attempt(struct bus *bus, const struct js_api_call *call, const
     return natsConnection_PublishRequestString(bus_connection(bus), full, inbox, call->body);
 }
 
-static natsStatus subscribe(struct bus *bus, natsInbox **out_name, struct bus_inbox *out_answers)
+static bool subscribe(struct bus *bus, natsInbox **out_name, struct bus_inbox *out_answers,
+                      struct error *err)
 {
     natsStatus status = natsInbox_Create(out_name);
 
+    if (status != NATS_OK)
+        return error_set(err, ERROR_UNAVAILABLE, "nats: inbox: %s", natsStatus_GetText(status));
     if (!bus_is_connected(bus))
-        return NATS_CONNECTION_DISCONNECTED;
-    return status == NATS_OK ? bus_inbox_open(out_answers, bus, *out_name) : status;
+        return error_set(err, ERROR_UNAVAILABLE, "nats: inbox: not connected");
+    return bus_inbox_open(bus, *out_name, out_answers, err);
 }
 
 static bool ask_hedged(struct bus *bus, const struct js_api_hedge *hedge, int request_ms,
@@ -148,10 +151,10 @@ static bool ask_hedged(struct bus *bus, const struct js_api_hedge *hedge, int re
     int64_t deadline_ms = clock_now_ms() + request_ms;
     struct error refusal = {.kind = ERROR_NONE}; /* one that may pass */
     struct js_api_call call = {0};
-    natsStatus status = subscribe(bus, &inbox, &answers);
+    natsStatus status = NATS_OK;
 
-    if (status != NATS_OK)
-        return error_set(err, ERROR_UNAVAILABLE, "nats: inbox: %s", natsStatus_GetText(status));
+    if (!subscribe(bus, &inbox, &answers, err))
+        return false;
     for (unsigned i = 0; i < hedge->attempts_max; i++) {
         bool is_last = i + 1 == hedge->attempts_max;
         int64_t until_ms = clock_now_ms() + hedge->delay_ms;

@@ -55,7 +55,7 @@ static inline bool pull_is_open(const struct pull *pull)
     return pull->inbox.bus != NULL;
 }
 
-/* Forgets the consumer and what it has sent; the server is told, without waiting for its answer. */
+/* Forgets the consumer and what it has sent; the server is told, without waiting. */
 void pull_drop(struct pull *pull, struct bus *bus, const struct reader_options *options);
 /* Sends the next pull request when half of what was asked for has come. False: no connection. */
 bool pull_ask(struct pull *pull, struct bus *bus, const struct reader_options *options);

@@ -64,13 +64,12 @@ static bool subscribe(struct pull *pull, struct bus *bus, struct error *err)
     natsStatus status;
 
     snprintf(subject, sizeof(subject), "%s.*", pull->reply);
-    status = bus_inbox_open(&pull->inbox, bus, subject);
+    if (!bus_inbox_open(bus, subject, &pull->inbox, err))
+        return false;
     /* No limits here: the pull requests bound what may come, and a drop would be a gap. */
-    if (status == NATS_OK)
-        status = natsSubscription_SetPendingLimits(pull->inbox.subscription, -1, -1);
-    if (status != NATS_OK)
-        return error_set(err, ERROR_UNAVAILABLE, "nats: subscribe: %s", natsStatus_GetText(status));
-    return true;
+    status = natsSubscription_SetPendingLimits(pull->inbox.subscription, -1, -1);
+    return status == NATS_OK ||
+           error_set(err, ERROR_UNAVAILABLE, "nats: limits: %s", natsStatus_GetText(status));
 }
 
 bool pull_open(struct pull *pull, struct bus *bus, const struct reader_options *options,

@@ -1,11 +1,12 @@
-/* Subscriptions that end while messages come to them, and while no server answers. */
+/* Subscriptions that end while messages come to them, with the server there and with it gone. */
 #include "base/auto.h"
 #include "bus_fixture.h"
 #include "clients/bus_inbox.h"
 
 #define SUBJECT "test.inbox"
 
-enum { ROUNDS = 1000, MESSAGES = 200, CLOSE_MAX_MS = 1000 };
+/* Freed at once, they ended in a crash in about one of two runs of this program. */
+enum { ROUNDS = 2000, MESSAGES = 200, KILLS = 10 };
 
 static void free_connection(natsConnection **connection)
 {
@@ -13,7 +14,22 @@ static void free_connection(natsConnection **connection)
     *connection = NULL;
 }
 
-static void check_message_comes(struct bus *bus, struct bus_inbox *inbox)
+static natsConnection *sender_on(const struct server *server)
+{
+    natsConnection *sender = NULL;
+
+    assert_int_equal(natsConnection_ConnectTo(&sender, server_url(server)), NATS_OK);
+    return sender;
+}
+
+static void send(natsConnection *sender)
+{
+    for (int i = 0; i < MESSAGES; i++)
+        assert_int_equal(natsConnection_PublishString(sender, SUBJECT, "x"), NATS_OK);
+    assert_int_equal(natsConnection_Flush(sender), NATS_OK);
+}
+
+static void check_message_comes(struct bus *bus, const struct bus_inbox *inbox)
 {
     natsMsg *message = NULL;
 
@@ -26,17 +42,37 @@ TEST(an_inbox_may_end_while_messages_come)
 {
     AUTO(server_close) struct server *server = server_open_nats();
     AUTO(bus_close) struct bus *bus = bus_on(server, err);
-    AUTO(free_connection) natsConnection *sender = NULL;
+    AUTO(free_connection) natsConnection *sender = sender_on(server);
 
-    assert_int_equal(natsConnection_ConnectTo(&sender, server_url(server)), NATS_OK);
     for (int round = 0; round < ROUNDS; round++) {
-        AUTO(bus_inbox_close) struct bus_inbox inbox;
+        struct bus_inbox inbox;
 
-        assert_int_equal(bus_inbox_open(&inbox, bus, SUBJECT), NATS_OK);
+        assert_ok(bus_inbox_open(bus, SUBJECT, &inbox, err));
+        if (round % 10 == 0)
+            check_message_comes(bus, &inbox);
+        send(sender);
+        bus_inbox_close(&inbox);
+        assert_null(inbox.bus);
+    }
+}
+
+TEST(an_inbox_may_end_while_messages_come_and_the_server_goes)
+{
+    AUTO(server_close) struct server *server = server_open_nats();
+    AUTO(bus_close) struct bus *bus = bus_on(server, err);
+
+    for (int round = 0; round < KILLS; round++) {
+        AUTO(free_connection) natsConnection *sender = sender_on(server);
+        struct bus_inbox inbox;
+
+        assert_ok(bus_inbox_open(bus, SUBJECT, &inbox, err));
         check_message_comes(bus, &inbox);
-        for (int i = 0; i < MESSAGES; i++)
-            assert_int_equal(natsConnection_PublishString(sender, SUBJECT, "x"), NATS_OK);
-        assert_int_equal(natsConnection_Flush(sender), NATS_OK);
+        send(sender);
+        server_kill(server);
+        bus_inbox_close(&inbox);
+        assert_true(wait_until_connected(bus, false));
+        server_start(server);
+        assert_true(wait_until_connected(bus, true));
     }
 }
 
@@ -46,37 +82,27 @@ TEST(an_inbox_that_was_not_opened_is_none)
     AUTO(bus_close) struct bus *bus = bus_on(server, err);
     struct bus_inbox inbox;
 
-    assert_int_not_equal(bus_inbox_open(&inbox, bus, "no subject"), NATS_OK);
+    assert_fails(ERROR_UNAVAILABLE, bus_inbox_open(bus, "no subject", &inbox, err));
     assert_null(inbox.bus);
     bus_inbox_close(&inbox);
 }
 
-TEST(more_inboxes_than_are_kept_end_in_time_without_an_answer)
+TEST(who_ends_more_than_are_kept_waits_for_the_oldest)
 {
     AUTO(server_close) struct server *server = server_open_nats();
     AUTO(bus_close) struct bus *bus = bus_on(server, err);
-    struct bus_inbox inboxes[BUS_KEPT_MAX + 2];
-    size_t count = sizeof(inboxes) / sizeof(inboxes[0]);
-    int64_t began_ms;
+    int64_t began_ms = clock_now_ms();
 
-    for (size_t i = 0; i < count; i++)
-        assert_int_equal(bus_inbox_open(&inboxes[i], bus, SUBJECT), NATS_OK);
-    server_freeze(server);
-    began_ms = clock_now_ms();
-    bus_inbox_close(&inboxes[0]);
-    assert_in_range(clock_now_ms() - began_ms, 0, CLOSE_MAX_MS);
-    server_kill(server);
-    assert_true(wait_until_connected(bus, false));
-    began_ms = clock_now_ms();
-    for (size_t i = 1; i < count; i++)
-        bus_inbox_close(&inboxes[i]);
-    assert_in_range(clock_now_ms() - began_ms, 0, CLOSE_MAX_MS);
-    server_start(server);
-    assert_true(wait_until_connected(bus, true));
-    assert_int_equal(bus_inbox_open(&inboxes[0], bus, SUBJECT), NATS_OK);
-    check_message_comes(bus, &inboxes[0]);
-    bus_inbox_close(&inboxes[0]);
+    for (int i = 0; i < BUS_ENDED_MAX + 1; i++) {
+        struct bus_inbox inbox;
+
+        assert_ok(bus_inbox_open(bus, SUBJECT, &inbox, err));
+        bus_inbox_close(&inbox);
+    }
+    assert_in_range(clock_now_ms() - began_ms, BUS_ENDED_MS, BUS_ENDED_MS * 3);
 }
 
-TESTS(RUN(an_inbox_may_end_while_messages_come), RUN(an_inbox_that_was_not_opened_is_none),
-      RUN(more_inboxes_than_are_kept_end_in_time_without_an_answer))
+TESTS(RUN(an_inbox_may_end_while_messages_come),
+      RUN(an_inbox_may_end_while_messages_come_and_the_server_goes),
+      RUN(an_inbox_that_was_not_opened_is_none),
+      RUN(who_ends_more_than_are_kept_waits_for_the_oldest))
