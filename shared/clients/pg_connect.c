@@ -187,13 +187,13 @@ void pg_connect_drop(struct pg *pg)
 
 void pg_drop_ended(struct pg *pg)
 {
-    int64_t now_ms = clock_now_ms();
+    const int64_t no_wait = 0; /* a deadline that has passed */
 
     if (pg->connection == NULL || pg->in_transaction)
         return;
-    /* The server's own words come first, then the end. */
+    /* The server's own words come first, then the end. One that says more than that lives. */
     for (int i = 0; i < ENDED_READS_MAX; i++) {
-        if (!poll_wait(PQsocket(pg->connection), POLLIN, now_ms))
+        if (!poll_wait(PQsocket(pg->connection), POLLIN, no_wait))
             return;
         if (PQconsumeInput(pg->connection) == 0) {
             pg_connect_drop(pg);

@@ -19,7 +19,7 @@ from proxy import DOWN, UP  # noqa: E402
 from rig import COOLDOWN_SECONDS, Rig  # noqa: E402
 from stack import StackError  # noqa: E402
 
-INBOX = {"postgres", ("gateway", "postgres")}  # a fault of these takes the inbox
+TAKES_THE_INBOX = {"postgres", ("gateway", "postgres")}
 
 PAIRS_A_ROUND = 3
 RECOVER_SECONDS = 60
@@ -103,21 +103,21 @@ def run_pair(rig, chance, load, say):
         if what in SERVICES:
             rig.stack.wait_ready(what)
     # Until a breaker's cooldown ends it may keep the inbox closed though PostgreSQL is back.
-    load.flow(COOLDOWN_SECONDS if {what for _, what in pair} & INBOX else chance.uniform(0, 2))
+    load.flow(COOLDOWN_SECONDS if {what for _, what in pair} & TAKES_THE_INBOX else chance.uniform(0, 2))
     return pair
 
 
 def run_round(rig, chance):
-    began, ended, befallen = time.monotonic(), set(), set()
+    began, taken_down, befallen = time.monotonic(), set(), set()
     rig.measured = {}
     with rig.load() as load:
         load.accepts()
         for _ in range(PAIRS_A_ROUND):
             pair = run_pair(rig, chance, load, lambda what: print(f"  {time.monotonic() - began:5.1f} s  {what}", flush=True))
-            ended |= {what for kind, what in pair if kind in (killed, stopped)}
+            taken_down |= {what for kind, what in pair if kind in (killed, stopped)}
             befallen |= {what for _, what in pair}
         rig.recovers(RECOVER_SECONDS)
-    load.saw_only("202", *(("503", "lost") if "gateway" in ended else ()), stall_ms=SPOOL_STALL_MS if befallen & INBOX else STALL_MS)
+    load.saw_only("202", *(("503", "lost") if "gateway" in taken_down else ()), stall_ms=SPOOL_STALL_MS if befallen & TAKES_THE_INBOX else STALL_MS)
     rig.prove()
 
 

@@ -35,10 +35,15 @@ def echo():
 
 
 @pytest.fixture
-def proxy(echo):
+def proxies():
     proxies = ProxyLoop()
-    yield proxies.open(echo)
+    yield proxies
     proxies.close()
+
+
+@pytest.fixture
+def proxy(proxies, echo):
+    return proxies.open(echo)
 
 
 def connect(proxy, timeout=0.3):
@@ -166,9 +171,8 @@ def test_a_filter_sees_the_bytes_and_may_cut(proxy):
     assert proxy.passed[UP] == len(b"BEGIN")
 
 
-def test_heals_while_a_connection_is_being_made():
+def test_heals_while_a_connection_is_being_made(proxies):
     """To a server that takes no more: its queue is full."""
-    proxies = ProxyLoop()
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
         proxy = proxies.open(full.getsockname()[1])
         with connect(proxy):
@@ -176,4 +180,3 @@ def test_heals_while_a_connection_is_being_made():
             proxy.hold()
             proxy.heal()
             assert proxy.open_links == 1
-    proxies.close()
