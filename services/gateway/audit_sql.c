@@ -32,11 +32,13 @@ static const char sums_sql[] = "SELECT " MINUTE_MS ", sum(events), sum(stored),"
                                " sum(events - stored - dead), sum(dead), count(*)"
                                " FROM batches WHERE " SPAN " GROUP BY 1";
 
-/* Stored although they were answered 503. A range is told after its numbers were sent. */
+/* Stored although they were answered 503. A range that grows keeps the time when it was first told,
+ * so the span's lanes say which ranges it is about. */
 static const char unpromised_sql[] =
     "SELECT " MINUTE_MS ", sum(b.events)"
     " FROM (SELECT r.*, " REACH " FROM batch_ranges r WHERE r.fate = 2"
-    "   AND r.told_at >= to_timestamp($1::text::bigint / 1000.0) - interval '1 hour') r"
+    "   AND (gateway_id, thread, partition) IN"
+    "     (SELECT gateway_id, thread, partition FROM batches WHERE " SPAN ")) r"
     " JOIN batches b USING (gateway_id, thread, partition)"
     " WHERE r.last_no > r.reach AND b.batch_no BETWEEN r.first_no AND r.last_no AND " SPAN
     " GROUP BY 1";
