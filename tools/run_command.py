@@ -38,7 +38,7 @@ adledger is ready.
 
 Try it:
 
-  curl -X POST {base}/api/v1/ads/click -H 'Content-Type: application/json' -d '{{"ad_id":"ad-001","video_play_time":30}}'
+  curl -X POST {base}/api/v1/ads/click -H 'Content-Type: application/json' -d '{{"ad_id":"ad-001","playback_time":30}}'
   curl '{base}/api/v1/ads/analytics?ad_id=ad-001'
 
 The admin key is in {stack.admin_key_file}; in a shell: eval "$({command()} --env)", then -H "Authorization: Bearer $ADMIN_KEY"

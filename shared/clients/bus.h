@@ -27,6 +27,7 @@
 enum { BUS_RETIRED_MAX = 16 };
 
 struct bus;
+struct bus_ended;
 struct endpoint;
 
 struct bus_options {

@@ -1,12 +1,13 @@
 /*
  * bus_inbox.h — a subscription to answers, which may end while its connection goes on
  *
- * Why:     libnats before 3.10 delivers to a subscription without holding it: one that another
+ * Why:     libnats before 3.6.1 delivers to a subscription without holding it: one that another
  *          thread frees at that moment is memory of somebody else's, written to. An ended one is
- *          therefore freed BUS_ENDED_MS later, when a delivery that began before is long over.
+ *          therefore freed when somebody asks the bus for its connection BUS_ENDED_MS later, or
+ *          ends another; a delivery that began before is long over.
  * Errors:  ERROR_UNAVAILABLE: there is no connection that takes a subscription.
  * Memory:  the messages that nobody has read are freed at once, unless the connection is closed.
- *          BUS_ENDED_MAX are kept; where there is no room for another, its owner waits until there
+ * Limits:  BUS_ENDED_MAX are kept; where there is no room for another, its owner waits until there
  *          is, BUS_ENDED_MS at most.
  * Threads: an inbox belongs to one thread; its bus may be shared.
  */
@@ -15,7 +16,7 @@
 #include "clients/bus.h"
 #include <pthread.h>
 
-enum { BUS_ENDED_MAX = 256, BUS_ENDED_MS = 1000 };
+enum { BUS_ENDED_MAX = 1024, BUS_ENDED_MS = 1000 };
 
 struct bus_inbox {
     struct bus *bus;            /* borrowed; NULL: there is no inbox */

@@ -149,18 +149,15 @@ static void on_question(natsConnection *connection, natsSubscription *subscripti
     natsMsg_Destroy(question);
 }
 
-/* *out is owned by the caller, and answers only if it has its limits. */
+/* *out is owned by the caller. */
 static natsStatus subscribe(natsConnection *connection, const char *subject, struct text *answer,
                             natsSubscription **out)
 {
     natsStatus status = natsConnection_Subscribe(out, connection, subject, on_question, answer);
 
-    if (status != NATS_OK)
-        return status;
-    status = natsSubscription_SetPendingLimits(*out, DISCOVERY_WAITING_MAX, WAITING_MAX_BYTES);
-    if (status != NATS_OK)
-        (void)natsSubscription_Unsubscribe(*out);
-    return status;
+    return status != NATS_OK
+               ? status
+               : natsSubscription_SetPendingLimits(*out, DISCOVERY_WAITING_MAX, WAITING_MAX_BYTES);
 }
 
 static natsStatus answer_verb(struct discovery *self, natsConnection *connection,

@@ -144,16 +144,15 @@ static bool subscribe(struct bus *bus, natsInbox **out_name, struct bus_inbox *o
 }
 
 static bool ask_hedged(struct bus *bus, const struct js_api_hedge *hedge, int request_ms,
-                       struct js_api_answer *out, struct error *err)
+                       struct bus_inbox *answers, struct js_api_answer *out, struct error *err)
 {
     AUTO(auto_free_inbox) natsInbox *inbox = NULL;
-    AUTO(bus_inbox_close) struct bus_inbox answers = {0};
     int64_t deadline_ms = clock_now_ms() + request_ms;
     struct error refusal = {.kind = ERROR_NONE}; /* one that may pass */
     struct js_api_call call = {0};
     natsStatus status = NATS_OK;
 
-    if (!subscribe(bus, &inbox, &answers, err))
+    if (!subscribe(bus, &inbox, answers, err))
         return false;
     for (unsigned i = 0; i < hedge->attempts_max; i++) {
         bool is_last = i + 1 == hedge->attempts_max;
@@ -162,7 +161,7 @@ static bool ask_hedged(struct bus *bus, const struct js_api_hedge *hedge, int re
         hedge->write(hedge->ctx, i, &call);
         status = attempt(bus, &call, inbox);
         if (status == NATS_OK)
-            status = hear(answers.subscription,
+            status = hear(answers->subscription,
                           is_last || until_ms > deadline_ms ? deadline_ms : until_ms, call.subject,
                           out, &refusal);
         if (status != NATS_TIMEOUT || clock_now_ms() >= deadline_ms)
@@ -177,16 +176,18 @@ static bool ask_hedged(struct bus *bus, const struct js_api_hedge *hedge, int re
     return false;
 }
 
+/* The inbox ends last: that may have to wait for room, which is no fault of the server's. */
 bool js_api_request_hedged(struct bus *bus, const struct js_api_hedge *hedge, int request_ms,
                            struct js_api_answer *out, struct error *err)
 {
+    AUTO(bus_inbox_close) struct bus_inbox answers = {0};
     struct breaker_permit permit;
     bool is_answered;
 
     out->code = 0;
     if (!bus_ask(bus, &permit))
         return error_set(err, ERROR_UNAVAILABLE, "nats: the breaker is open");
-    is_answered = ask_hedged(bus, hedge, request_ms, out, err);
+    is_answered = ask_hedged(bus, hedge, request_ms, &answers, out, err);
     bus_tell(bus, &permit, is_answered ? ERROR_NONE : err->kind);
     return is_answered;
 }

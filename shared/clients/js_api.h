@@ -53,7 +53,7 @@ struct js_api_hedge {
     void (*write)(void *ctx, unsigned attempt, struct js_api_call *out);
     void *ctx;
 };
-/* As js_api_request; request_ms bounds the whole. */
+/* As js_api_request; request_ms bounds the whole, and an inbox that ends (bus_inbox.h, Limits). */
 MUST_CHECK bool js_api_request_hedged(struct bus *bus, const struct js_api_hedge *hedge,
                                       int request_ms, struct js_api_answer *out, struct error *err);
 void js_api_free(struct js_api_answer *answer);

@@ -187,13 +187,13 @@ void pg_connect_drop(struct pg *pg)
 
 void pg_drop_ended(struct pg *pg)
 {
-    const int64_t no_wait = 0; /* a deadline that has passed */
+    const int64_t deadline_ms = 0; /* it has passed: only looks */
 
     if (pg->connection == NULL || pg->in_transaction)
         return;
     /* The server's own words come first, then the end. One that says more than that lives. */
     for (int i = 0; i < ENDED_READS_MAX; i++) {
-        if (!poll_wait(PQsocket(pg->connection), POLLIN, no_wait))
+        if (!poll_wait(PQsocket(pg->connection), POLLIN, deadline_ms))
             return;
         if (PQconsumeInput(pg->connection) == 0) {
             pg_connect_drop(pg);

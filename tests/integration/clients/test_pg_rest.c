@@ -65,10 +65,12 @@ TEST(one_that_works_is_kept_whatever_it_has_to_say)
 {
     AUTO(pg_close) struct pg *pg = connected(err);
     AUTO(pg_close) struct pg *other = connected(err);
+    struct pollfd news = {.fd = PQsocket(pg_raw(pg)), .events = POLLIN};
 
     run(pg, "LISTEN news", err);
-    for (int i = 0; i < 100; i++)
-        run(other, "NOTIFY news", err);
+    run(other, "SELECT pg_notify('news', repeat('x', 7000) || i) FROM generate_series(1, 100) i",
+        err);
+    assert_int_equal(poll(&news, 1, 5000), 1);
     pg_drop_ended(pg);
     assert_true(pg_is_connected(pg));
     run(pg, "SELECT 1", err);
