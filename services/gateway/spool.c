@@ -8,10 +8,9 @@
 #include "runtime/service.h"
 #include "spool_file.h"
 #include "spool_salvage.h"
-#include "stopper.h"
+#include "turns.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,10 +28,7 @@ struct spool_place {
 
 struct spool {
     struct spool_options options;
-    /* Whose turn it is at own.file: a mutex alone could not be waited for with a deadline. */
-    pthread_mutex_t lock;
-    pthread_cond_t turn_over;
-    bool is_taken; /* under lock */
+    struct turns turns; /* at own.file */
     struct spool_place own;
     /* The replayer's thread's. */
     struct spool_place adopted[SPOOL_ADOPTED_MAX];
@@ -64,8 +60,7 @@ struct spool *spool_open(const struct spool_options *options, struct error *err)
     self->own = (struct spool_place){.owner = self, .dir = {.lock_fd = -1}, .is_own = true};
     for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
         self->adopted[i] = (struct spool_place){.owner = self, .dir = {.lock_fd = -1}};
-    pthread_mutex_init(&self->lock, NULL);
-    monotonic_cond_init(&self->turn_over);
+    turns_init(&self->turns);
     backoff_init(&self->backoff, SPOOL_REOPEN_BASE_MS, SPOOL_REOPEN_CAP_MS,
                  (uint64_t)clock_now_us());
     if (open_own(self, &why))
@@ -93,36 +88,9 @@ void spool_close(struct spool **spool)
     for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
         close_place(&self->adopted[i]);
     close_place(&self->own);
-    pthread_cond_destroy(&self->turn_over);
-    pthread_mutex_destroy(&self->lock);
+    turns_free(&self->turns);
     free(self);
     *spool = NULL;
-}
-
-/* wait_ms < 0: as long as it takes. False: it was not over in time. */
-static bool take_turn(struct spool *self, int64_t wait_ms)
-{
-    const struct timespec until = monotonic_until(wait_ms > 0 ? wait_ms : 0);
-    int status = 0;
-    bool is_ours;
-
-    pthread_mutex_lock(&self->lock);
-    while (self->is_taken && status == 0)
-        status = wait_ms < 0 ? pthread_cond_wait(&self->turn_over, &self->lock)
-                             : pthread_cond_timedwait(&self->turn_over, &self->lock, &until);
-    is_ours = !self->is_taken;
-    if (is_ours)
-        self->is_taken = true;
-    pthread_mutex_unlock(&self->lock);
-    return is_ours;
-}
-
-static void end_turn(struct spool *self)
-{
-    pthread_mutex_lock(&self->lock);
-    self->is_taken = false;
-    pthread_cond_signal(&self->turn_over);
-    pthread_mutex_unlock(&self->lock);
 }
 
 static void tell_salvage(const char *path, const struct spool_salvage *salvage)
@@ -191,10 +159,10 @@ static bool open_own(struct spool *self, struct error *err)
         self->reopen_at_ms = clock_now_ms() + backoff_next_ms(&self->backoff);
         return false;
     }
-    (void)take_turn(self, -1);
+    turns_take(&self->turns, TURN_REPLAYER);
     self->own.file = file;
     show_batches(self);
-    end_turn(self);
+    turns_end(&self->turns);
     atomic_store(&self->is_open, true);
     atomic_store(&self->is_refusing, false);
     backoff_reset(&self->backoff);
@@ -217,7 +185,7 @@ static bool take_turn_until(struct spool *self, int64_t deadline_ms, struct erro
 
     if (wait_ms > SPOOL_TURN_MS)
         wait_ms = SPOOL_TURN_MS;
-    if (take_turn(self, wait_ms > 0 ? wait_ms : 0))
+    if (turns_take_within(&self->turns, TURN_WRITER, wait_ms))
         return true;
     return error_set(err, ERROR_UNAVAILABLE, "spool: the file is busy");
 }
@@ -235,7 +203,7 @@ static bool write_jobs(void *ctx, const struct keep_job *jobs, struct error *err
                   : error_set(err, ERROR_UNAVAILABLE, "spool: there is no file to write to");
     if (is_kept)
         show_batches(self);
-    end_turn(self);
+    turns_end(&self->turns);
     atomic_store(&self->is_refusing, !is_kept);
     if (is_kept)
         gateway_observe(GATEWAY_spool_write_seconds, (double)(clock_now_us() - began_us) / 1e6);
@@ -246,13 +214,13 @@ static bool write_jobs(void *ctx, const struct keep_job *jobs, struct error *err
 static void enter(struct spool_place *place)
 {
     if (place->is_own)
-        (void)take_turn(place->owner, -1);
+        turns_take(&place->owner->turns, TURN_REPLAYER);
 }
 
 static void leave(struct spool_place *place)
 {
     if (place->is_own)
-        end_turn(place->owner);
+        turns_end(&place->owner->turns);
 }
 
 static bool claim(void *ctx, const struct kept_limits *limits, struct kept_rows *out,
@@ -313,13 +281,13 @@ static void tend_own(struct spool *self, int64_t now_ms)
     bool is_broken = false;
     struct error err;
 
-    (void)take_turn(self, -1);
+    turns_take(&self->turns, TURN_REPLAYER);
     if (self->own.file != NULL) {
         is_broken = spool_file_is_broken(self->own.file);
         if (is_broken || is_rescue_due(&self->own, now_ms))
             old = TAKE(self->own.file);
     }
-    end_turn(self);
+    turns_end(&self->turns);
     if (old != NULL) {
         atomic_store(&self->is_open, false);
         spool_file_close(&old);
@@ -447,9 +415,9 @@ void spool_report(struct spool *self)
     for (size_t i = 0; i < SPOOL_ADOPTED_MAX; i++)
         add_place(&self->adopted[i], &sums);
     atomic_store(&self->adopted_batches, sums.state.batches - own_batches);
-    (void)take_turn(self, -1);
+    turns_take(&self->turns, TURN_REPLAYER);
     show_batches(self);
-    end_turn(self);
+    turns_end(&self->turns);
     atomic_store(&self->damaged, sums.damaged);
     atomic_store(&self->rescues, sums.rescues);
     age_ms = sums.state.oldest_at_ms > 0 ? clock_at_ms() - sums.state.oldest_at_ms : 0;
