@@ -64,7 +64,8 @@ struct keep_lines *keep_lines_open(const struct settings *settings, struct error
     AUTO(keep_lines_close) struct keep_lines *self = calloc(1, sizeof(*self));
     struct replayer_options replayer = {.nats = settings->endpoints.live.nats,
                                         .events_per_s = settings->replay_events_per_s,
-                                        .batches_per_s = settings->replay_batches_per_s};
+                                        .batches_per_s = settings->replay_batches_per_s,
+                                        .queued_max_ms = (int)settings->publish_try_ms / 2};
 
     if (self == NULL) {
         error_set(err, ERROR_LIMIT, "keep_lines: no memory");

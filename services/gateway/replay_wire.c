@@ -4,6 +4,8 @@
 #include "base/auto.h"
 #include "clients/auto_nats.h"
 #include "clients/bus_inbox.h"
+#include "metrics.h"
+#include "replay_window.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
@@ -16,11 +18,12 @@ enum { INBOX_SIZE = 96, REPLY_SIZE = INBOX_SIZE + 32 };
 
 struct replay_wire {
     struct bus_options options;
-    int ack_ms;
+    int ack_ms, queued_max_ms;
     struct bus *bus; /* NULL: never connected */
     struct bus_inbox replies;
     char inbox[INBOX_SIZE];
     uint32_t round; /* grows, so that a late reply is no answer to a newer row */
+    struct replay_window window;
 };
 
 /* A round, and where it is. */
@@ -30,6 +33,8 @@ struct round {
     struct replay_tally *tally;
     size_t next, under_way;
     int64_t silent_at_ms, ends_at_ms;
+    int64_t sends_until_ms; /* so that the last one may still be answered */
+    int64_t sent_ms[KEPT_ROWS_MAX];
     bool is_answered[KEPT_ROWS_MAX];
 };
 
@@ -39,8 +44,13 @@ static bool await_reply(struct round *round, struct error *err);
 static void judge(struct round *round, struct kept_row *row, const char *bytes, size_t size_bytes);
 static void end_round(struct round *round);
 
+static void show_window(const struct replay_wire *self)
+{
+    gateway_set(GATEWAY_replay_window_batches, (double)self->window.size);
+}
+
 struct replay_wire *replay_wire_open(const struct bus_options *options, int ack_ms,
-                                     struct error *err)
+                                     int queued_max_ms, struct error *err)
 {
     struct replay_wire *self = calloc(1, sizeof(*self));
 
@@ -50,6 +60,8 @@ struct replay_wire *replay_wire_open(const struct bus_options *options, int ack_
     }
     self->options = *options;
     self->ack_ms = ack_ms;
+    self->queued_max_ms = queued_max_ms;
+    replay_wire_reconnected(self);
     return self;
 }
 
@@ -99,6 +111,12 @@ void replay_wire_tend(struct replay_wire *self)
         (void)bus_connection(self->bus);
 }
 
+void replay_wire_reconnected(struct replay_wire *self)
+{
+    replay_window_init(&self->window, self->queued_max_ms);
+    show_window(self);
+}
+
 bool replay_wire_is_connected(const struct replay_wire *self)
 {
     return self->bus != NULL && bus_is_connected(self->bus);
@@ -129,24 +147,34 @@ static void hear(struct round *round)
         round->silent_at_ms = round->ends_at_ms;
 }
 
+static bool may_send(const struct round *round, int64_t now_ms)
+{
+    return round->next < round->rows->count && now_ms < round->sends_until_ms;
+}
+
 bool replay_wire_send(struct replay_wire *self, struct kept_rows *rows, struct replay_tally *out,
                       struct error *err)
 {
     struct round round = {.wire = self, .rows = rows, .tally = out};
+    int64_t now_ms = clock_now_ms();
     bool is_fine = true;
 
     *out = (struct replay_tally){0};
     self->round++;
-    round.ends_at_ms = clock_now_ms() + REPLAY_ROUND_MS;
+    round.ends_at_ms = now_ms + REPLAY_ROUND_MS;
+    round.sends_until_ms = round.ends_at_ms - self->ack_ms;
     hear(&round);
-    while (is_fine && (round.next < rows->count || round.under_way > 0)) {
-        if (clock_now_ms() >= round.silent_at_ms)
-            break;
-        if (round.next < rows->count && round.under_way < REPLAY_WINDOW)
+    while (is_fine && now_ms < round.silent_at_ms &&
+           (may_send(&round, now_ms) || round.under_way > 0)) {
+        if (may_send(&round, now_ms) && round.under_way < self->window.size)
             is_fine = publish_row(&round, err);
         else
             is_fine = await_reply(&round, err);
+        now_ms = clock_now_ms();
     }
+    if (round.under_way > 0 && out->stored + out->refused + out->unheard == 0)
+        replay_window_silent(&self->window);
+    show_window(self);
     end_round(&round);
     return is_fine;
 }
@@ -186,6 +214,7 @@ static bool publish_row(struct round *round, struct error *err)
     }
     if (status != NATS_OK)
         return error_set(err, ERROR_UNAVAILABLE, "replay: publish: %s", natsStatus_GetText(status));
+    round->sent_ms[row - round->rows->rows] = clock_now_ms();
     round->under_way++;
     round->tally->sent++;
     return true;
@@ -206,6 +235,15 @@ static struct kept_row *find_row(struct round *round, const char *subject)
         return NULL;
     round->is_answered[index] = true;
     return &round->rows->rows[index];
+}
+
+static void take_answer(struct round *round, size_t index)
+{
+    struct replay_window *window = &round->wire->window;
+    int64_t now_ms = clock_now_ms();
+    bool was_full = may_send(round, now_ms) && round->under_way >= window->size;
+
+    replay_window_answered(window, round->sent_ms[index], now_ms, was_full);
 }
 
 static bool await_reply(struct round *round, struct error *err)
@@ -229,6 +267,7 @@ static bool await_reply(struct round *round, struct error *err)
     row = find_row(round, natsMsg_GetSubject(message));
     if (row == NULL)
         return true;
+    take_answer(round, (size_t)(row - round->rows->rows));
     round->under_way--;
     hear(round);
     judge(round, row, natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message));

@@ -93,7 +93,7 @@ struct replayer *replayer_open(const struct replayer_options *options, struct er
     self->options = *options;
     self->payload_max = PAYLOAD_UNKNOWN;
     init_guard(self);
-    self->wire = replay_wire_open(&bus, REPLAY_ACK_MS, err);
+    self->wire = replay_wire_open(&bus, REPLAY_ACK_MS, options->queued_max_ms, err);
     if (self->wire == NULL)
         return NULL;
     if (pthread_create(&self->thread, NULL, on_thread, self) != 0) {
@@ -170,8 +170,10 @@ static void look_around(struct replayer *self, int64_t now_ms)
 
     replay_wire_tend(self->wire);
     is_connected = replay_wire_is_connected(self->wire);
-    if (is_connected && !self->was_connected)
+    if (is_connected && !self->was_connected) {
         guard_reconnected(&self->guard, now_ms);
+        replay_wire_reconnected(self->wire);
+    }
     self->was_connected = is_connected;
     spool_tend(self->options.spool, now_ms);
     inbox_look(self->options.inbox, self->payload_max, now_ms);

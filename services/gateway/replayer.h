@@ -10,9 +10,10 @@
  *
  * Errors:  none: what cannot be done now is tried again. A store that cannot be claimed from or
  *          settled rests, longer each time, while the others go on. A stream that is full, or not
- * there, has its partition left alone for REPLAY_BLOCKED_MS, then tried with one batch. Limits:
- * events_per_s and batches_per_s leave the stream to live traffic; a round takes at most
- *          REPLAY_ROUND_ROWS rows and REPLAY_ROUND_BYTES.
+ *          there, has its partition left alone for REPLAY_BLOCKED_MS, then tried with one batch.
+ * Limits:  events_per_s and batches_per_s; a round takes at most REPLAY_ROUND_ROWS rows and
+ *          REPLAY_ROUND_BYTES. A stream that answers slowly has fewer batches under way
+ *          (replay_window.h): live traffic comes first.
  * Threads: open and close on one thread; everything else is its own thread's.
  */
 #pragma once
@@ -38,6 +39,7 @@ struct replayer_options {
     struct spool *spool;   /* borrowed likewise; its tend, sources and report are the thread's */
     struct inbox *inbox;   /* borrowed likewise; its look and source are the thread's */
     int64_t events_per_s, batches_per_s;
+    int queued_max_ms; /* that what is under way may stand in front of a live batch */
 };
 
 struct replayer *replayer_open(const struct replayer_options *options, struct error *err);

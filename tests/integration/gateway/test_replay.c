@@ -99,7 +99,8 @@ static void replay(struct keeping *self)
                                                               .spool = self->spool,
                                                               .inbox = self->inbox,
                                                               .events_per_s = 20000,
-                                                              .batches_per_s = 5000},
+                                                              .batches_per_s = 5000,
+                                                              .queued_max_ms = 75},
                                    &err);
     assert_non_null(self->replayer);
 }
@@ -383,7 +384,8 @@ TEST(the_inbox_is_emptied_by_two_replayers_each_batch_once)
                                                       .spool = spool,
                                                       .inbox = inbox,
                                                       .events_per_s = 20000,
-                                                      .batches_per_s = 5000},
+                                                      .batches_per_s = 5000,
+                                                      .queued_max_ms = 75},
                            err);
     assert_non_null(second);
 
