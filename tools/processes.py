@@ -1,15 +1,19 @@
 """Processes that outlive their starter, known by pid files, and the ports that they listen on."""
 
+import collections
+import fcntl
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 STOP_SECONDS = 25
+PORT_FIRST, PORT_BLOCKS, BLOCK_PORTS = 20000, 100, 100  # outside of what the kernel hands to outgoing connections
 
 
 class StackError(Exception):
@@ -30,13 +34,47 @@ def port_is_free(port):
             return False
 
 
+class Ports:
+    """Free ports for this process alone: two that start side by side must not find the same one before either listens.
+
+    A block of ports is this process's for as long as it holds the lock of the block's file.
+    """
+
+    def __init__(self):
+        self.first = self.lock = None
+        self.given = collections.deque(maxlen=BLOCK_PORTS // 2)  # and not listened on yet, perhaps
+
+    def _take_block(self):
+        folder = Path(tempfile.gettempdir()) / f"adledger-ports-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for block in secrets.SystemRandom().sample(range(PORT_BLOCKS), PORT_BLOCKS):
+            lock = open(folder / str(block), "w", encoding="ascii")  # noqa: SIM115: open for as long as the process lives
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                continue
+            self.first, self.lock = PORT_FIRST + block * BLOCK_PORTS, lock
+            return
+        raise StackError(f"no free ports: all locks in {folder} are held")
+
+    def take(self, taken):
+        if self.lock is None:
+            self._take_block()
+        for _ in range(10 * BLOCK_PORTS):
+            port = self.first + secrets.randbelow(BLOCK_PORTS)
+            if port not in taken and port not in self.given and port_is_free(port):
+                self.given.append(port)
+                return port
+        raise StackError(f"no free port between {self.first} and {self.first + BLOCK_PORTS} on 127.0.0.1")
+
+
+_PORTS = Ports()
+
+
 def free_port(taken=()):
-    """A free port outside the range that the kernel hands to outgoing connections, and none of `taken`."""
-    for _ in range(200):
-        port = 20000 + secrets.randbelow(10000)
-        if port not in taken and port_is_free(port):
-            return port
-    raise StackError("no free port between 20000 and 30000 on 127.0.0.1")
+    """A free port that no other process finds, and none of `taken`."""
+    return _PORTS.take(taken)
 
 
 def start_time(pid):
