@@ -1,4 +1,4 @@
-"""A disk that is filled and has room again, one that stands still and goes on, and one that fails and works again."""
+"""A disk that is filled and has room again, one that stands still and goes on, one that fails and works again, and a slow one."""
 
 import errno
 import os
@@ -54,19 +54,32 @@ def thread_id(pid, name):
 
 
 @contextmanager
+def traced(pid, *options):
+    """strace with these options on a thread, or with -f on a process; it goes on as before afterwards."""
+    tracer = subprocess.Popen(["strace", "-p", str(pid), *options], stderr=subprocess.PIPE, text=True)
+    try:
+        attached = tracer.stderr.readline()
+        assert "attached" in attached, f"strace: {attached.strip()}"
+        yield
+    finally:
+        tracer.send_signal(signal.SIGINT)  # detaches
+        tracer.wait(ATTACH_SECONDS)
+        tracer.stderr.close()
+
+
+@contextmanager
 def failing_io(pid, thread, calls, log):
     """Makes system calls of one thread fail with EIO for a while, as those of a thread whose disk is dying do.
 
     The kernel never carries the call out. Yields a function: how many calls have failed so far.
     """
     calls = ",".join(calls)
-    tracer = subprocess.Popen(["strace", "-p", str(thread_id(pid, thread)), "-o", log, "-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO"],
-                              stderr=subprocess.PIPE, text=True)
-    try:
-        attached = tracer.stderr.readline()
-        assert "attached" in attached, f"strace: {attached.strip()}"
+    with traced(thread_id(pid, thread), "-o", log, "-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO"):
         yield lambda: Path(log).read_text().count("(INJECTED)")
-    finally:
-        tracer.send_signal(signal.SIGINT)  # detaches; the thread goes on
-        tracer.wait(ATTACH_SECONDS)
-        tracer.stderr.close()
+
+
+@contextmanager
+def slow_syncs(pid, milliseconds):
+    """Makes each sync of a process take so much longer, as on a slow disk."""
+    with traced(pid, "-f", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", f"inject=fsync,fdatasync:delay_exit={milliseconds * 1000}"):
+        yield

@@ -25,8 +25,9 @@ SETTLE_SECONDS = 60  # of promise 2: every 202 id is in its place so long after 
 COOLDOWN_SECONDS = 10  # a breaker's, 8 at most
 TOLD_SECONDS = 15  # a gateway tells what became of its batches every 10 s
 AGREE_SECONDS = 5    # of promise 3: Redis equals PostgreSQL so long after the last event
+SYNCS, DISK_SECONDS_MAX = 20, 20  # of the disk's probe; that a slow disk may add to a limit
 LOG_LINES, GATEWAY_LOG_LINES = 15, 200
-KEEPING = ("adledger_spool", "adledger_inbox", "adledger_batches", "adledger_keep")  # metrics of how a batch is kept
+KEEPING = ("adledger_spool", "adledger_inbox", "adledger_batches", "adledger_keep", "adledger_replay")  # metrics of how a batch is kept
 
 
 class Rig:
@@ -213,13 +214,40 @@ class Rig:
         return all(min(positions.get(partition, (0, 0))) >= end for partition, end in ends.items())
 
     def recovers(self, seconds):
-        """Waits until nothing waits in spools and inbox, and until both readers have what the stream holds by then."""
+        """Waits until nothing waits in spools and inbox, and until both readers have what the stream holds by then.
+
+        The stream syncs each batch that is replayed, and live ones between them: what this takes of the disk comes on top.
+        """
+        sync_seconds = self._sync_seconds()
         began, kept = time.monotonic(), self.kept()
-        wait_until(f"spools and inbox are empty, which held {kept} batches", lambda: self.kept() == 0, seconds)
+        seconds += min(DISK_SECONDS_MAX, 2 * kept * sync_seconds)
+        try:
+            wait_until(f"spools and inbox are empty, which held {kept:.0f} batches at {sync_seconds * 1000:.1f} ms a sync", lambda: self.kept() == 0, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self._replay_state()}") from None
         ends = self.books.stream_ends()
         left = max(0.0, seconds - (time.monotonic() - began))
         wait_until(f"the readers have passed {ends}", lambda: self.has_caught_up_with(ends), left)
         self.measured["recovered_s"] = round(time.monotonic() - began, 1)
+
+    def _sync_seconds(self):
+        """What a sync takes on this disk now, beside the load."""
+        began = time.monotonic()
+        with open(self.dir / "sync-probe", "wb", buffering=0) as file:
+            for _ in range(SYNCS):
+                file.write(bytes(4096))
+                os.fsync(file)
+        return (time.monotonic() - began) / SYNCS
+
+    def _replay_state(self):
+        """Why batches still wait, as far as the gateway tells."""
+        numbers = ("spool_batches", "spool_replayed_batches_total", "batches_stored_total", "replay_window_batches", "replay_silent_total")
+        try:
+            said = {name: self.metric("gateway", name) for name in numbers}
+            said.update({state: self.metric("gateway", "breaker_state", dependency="nats", state=state) for state in ("open", "half_open")})
+        except (OSError, http.client.HTTPException) as error:
+            return f"the gateway does not tell: {error}"
+        return ", ".join(f"{name} {value:.0f}" for name, value in said.items())
 
     def prove(self, *loads, agree_seconds=AGREE_SECONDS, settle_seconds=SETTLE_SECONDS, loss=frozenset()):
         """Every promise, after the load: each 202 id in its place once, every count equal, nothing left over.

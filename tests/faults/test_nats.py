@@ -7,10 +7,13 @@ import time
 import urllib.request
 
 import pytest
+from disk import slow_syncs
 from load import ANSWER_MS_MAX
 from nats_client import AckFilter, NatsClient
 from product import ROOT, SERVICES, wait_until
 from proxy import DOWN
+
+SLOW_SYNC_MS = 10  # 100 batches a second, hardly more than come in
 
 
 def spool_was_used(rig):
@@ -26,6 +29,21 @@ def test_row_01_nats_is_killed_and_comes_back_after_5_seconds(rig):
         rig.restart("nats")
         rig.recovers(10)
         load.accepts()
+    load.saw_only("202")
+    rig.prove()
+    assert spool_was_used(rig)
+
+
+def test_row_01_nats_comes_back_with_a_slow_disk(rig):
+    """What is replayed leaves room for live traffic, which would have to be replayed itself otherwise, without an end."""
+    with rig.load() as load:
+        load.accepts()
+        rig.kill("nats")
+        load.flow(5)
+        rig.restart("nats")
+        with slow_syncs(rig.stack.process("nats").pid, SLOW_SYNC_MS):
+            rig.recovers(30)
+            load.accepts()
     load.saw_only("202")
     rig.prove()
     assert spool_was_used(rig)
