@@ -129,14 +129,9 @@ size_t replay_wire_payload_max(const struct replay_wire *self)
     return max > REPLAY_HEADER_BYTES ? (size_t)max - REPLAY_HEADER_BYTES : 0;
 }
 
-static bool is_blocked(const struct replay_tally *tally, const struct kept_row *row)
+static uint64_t partition_bit(const struct kept_row *row)
 {
-    return (tally->blocked_partitions >> (row->batch.partition % KEPT_PARTITIONS_MAX) & 1U) != 0;
-}
-
-static void block(struct replay_tally *tally, const struct kept_row *row)
-{
-    tally->blocked_partitions |= UINT64_C(1) << (row->batch.partition % KEPT_PARTITIONS_MAX);
+    return UINT64_C(1) << (row->batch.partition % KEPT_PARTITIONS_MAX);
 }
 
 /* The server is there: silence is counted from now, but the round ends. */
@@ -202,7 +197,7 @@ static bool publish_row(struct round *round, struct error *err)
     struct kept_row *row = &round->rows->rows[round->next++];
     natsStatus status;
 
-    if (row->fate != FATE_KEPT || is_blocked(round->tally, row))
+    if (row->fate != FATE_KEPT || (round->tally->blocked_partitions & partition_bit(row)) != 0)
         return true;
     status = make_message(round, row, &message);
     if (status == NATS_OK)
@@ -292,7 +287,7 @@ static void judge(struct round *round, struct kept_row *row, const char *bytes, 
         row->batch.attempt_k++;
         round->tally->refused++;
         if (ack_is_final(ack.error_code))
-            block(round->tally, row);
+            round->tally->blocked_partitions |= partition_bit(row);
         return;
     case ACK_GARBLED:
         gateway_count(GATEWAY_acks_garbled_total, 1);
@@ -302,12 +297,20 @@ static void judge(struct round *round, struct kept_row *row, const char *bytes, 
     }
 }
 
+/* A partition of which nothing was answered waits: else its rows, which are the oldest soon, would
+ * be all that is asked for. */
 static void end_round(struct round *round)
 {
-    if (round->tally->unheard == 0)
-        return;
+    uint64_t silent = 0;
+    uint64_t heard = 0;
+
     for (size_t i = 0; i < round->next; i++) {
-        if (!round->is_answered[i] && round->rows->rows[i].fate == FATE_KEPT)
-            block(round->tally, &round->rows->rows[i]);
+        uint64_t partition = partition_bit(&round->rows->rows[i]);
+
+        if (round->is_answered[i])
+            heard |= partition;
+        else if (round->rows->rows[i].fate == FATE_KEPT)
+            silent |= partition;
     }
+    round->tally->blocked_partitions |= silent & ~heard;
 }

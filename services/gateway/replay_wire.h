@@ -27,7 +27,7 @@ struct replay_wire;
 struct replay_tally {
     size_t sent, stored, refused, unheard;
     uint64_t events;             /* in what was stored */
-    uint64_t blocked_partitions; /* bit p: its stream is full, or is not there */
+    uint64_t blocked_partitions; /* bit p: its stream is full, not there, or silent */
 };
 
 /* Connects to nobody yet; options' texts are borrowed until replay_wire_close. */

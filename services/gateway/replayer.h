@@ -9,9 +9,9 @@
  *            own spool, adopted spools, inbox --claim--> rows --publish--> fates --settle--> store
  *
  * Errors:  none: what cannot be done now is tried again. A store that cannot be claimed from or
- *          settled rests, longer each time, while the others go on. A stream that is full, or not
- *          there, has its partition left alone for REPLAY_BLOCKED_MS, then tried with one batch.
- * Limits:  events_per_s and batches_per_s; a round takes at most REPLAY_ROUND_ROWS rows and
+ *          settled rests, longer each time, while the others go on. A stream that is full, not
+ *          there, or silent has its partition left alone for REPLAY_BLOCKED_MS, then tried with one
+ * batch. Limits:  events_per_s and batches_per_s; a round takes at most REPLAY_ROUND_ROWS rows and
  *          REPLAY_ROUND_BYTES. A stream that answers slowly has fewer batches under way
  *          (replay_window.h): live traffic comes first.
  * Threads: open and close on one thread; everything else is its own thread's.

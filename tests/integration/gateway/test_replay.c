@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "bus_fixture.h"
+#include "clients/bus_inbox.h"
 #include "clients/pg.h"
 #include "inbox.h"
 #include "kept_batches.h"
@@ -336,6 +337,29 @@ TEST(a_stream_that_is_not_there_does_not_keep_the_others_waiting)
     await_empty(&keeping);
 }
 
+/* Its leader is frozen, say: it is there, and says nothing. */
+TEST(a_stream_that_hangs_does_not_keep_the_others_waiting)
+{
+    AUTO(keeping_close) struct keeping keeping;
+    AUTO(bus_close) struct bus *bus = NULL;
+    char hanging[STREAM_SUBJECT_SIZE];
+    struct bus_inbox inbox;
+
+    keeping_open(&keeping, false);
+    bus = bus_on(keeping.nats, err);
+    assert_ok(stream_ensure(bus, 0, &fixture_limits, 0, clock_at_ms(), err));
+    stream_subject(1, hanging);
+    assert_ok(bus_inbox_open(bus, hanging, &inbox, err));
+    keep(spool_store(keeping.spool), 1, 400, SIZE); /* partitions in turn */
+    replay(&keeping);
+    await_stored(bus, 200);
+
+    bus_inbox_close(&inbox);
+    make_streams(bus, fixture_limits.max_bytes);
+    await_stored(bus, 400);
+    await_empty(&keeping);
+}
+
 TEST(a_batch_over_max_payload_is_set_aside_and_blocks_nobody)
 {
     AUTO(keeping_close) struct keeping keeping;
@@ -455,6 +479,7 @@ TESTS(RUN(what_the_spool_holds_is_published_in_order_with_its_old_id_and_is_gone
       RUN(a_frozen_nats_is_given_up_on_and_found_again),
       RUN(a_full_stream_is_waited_for_and_a_new_id_is_used_then),
       RUN(a_stream_that_is_not_there_does_not_keep_the_others_waiting),
+      RUN(a_stream_that_hangs_does_not_keep_the_others_waiting),
       RUN(a_batch_over_max_payload_is_set_aside_and_blocks_nobody),
       RUN(the_inbox_is_emptied_by_two_replayers_each_batch_once),
       RUN(a_store_that_cannot_be_settled_rests_longer_each_time_and_keeps_nobody_waiting),
