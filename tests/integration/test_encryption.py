@@ -13,7 +13,7 @@ import time
 import pytest
 import redis
 from certificates import Authority
-from product import CLICK, ROOT, Load, freeze, wait_until
+from product import CLICK, ROOT, Load, freeze, thaw, wait_until
 from processes import free_port
 
 
@@ -79,7 +79,7 @@ def test_a_frozen_nats_holds_no_request_over_tls(over_tls):
         for _ in range(60):  # past the time in which the connection is given up, and made anew in vain
             click()
             time.sleep(0.2)
-        nats.send(signal.SIGCONT)
+        thaw(nats)
         wait_until("NATS takes them again", lambda: over_tls.get("/health").json()["components"]["nats"]["state"] == "up")
 
     assert max(slowest) < 2, f"a click took {max(slowest):.2f} s"

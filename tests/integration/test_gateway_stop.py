@@ -1,11 +1,9 @@
 """SIGTERM of the gateway while what it depends on is frozen: it ends by itself, in time, with status 0."""
 
-import os
 import signal
 import socket
 import threading
 import time
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,23 +11,6 @@ from product import CLICK, Load, wait_until
 
 STOP_SECONDS = 25
 LATE_SECONDS = 13  # of the 15 s of a drain
-
-
-def processes_of(product, name):
-    pid = product.stack.process(name).pid
-    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-
-
-def freeze(product, names):
-    for name in names:
-        for pid in processes_of(product, name):
-            os.kill(pid, signal.SIGSTOP)
-
-
-def thaw(product, names):
-    for name in names:
-        for pid in processes_of(product, name):
-            os.kill(pid, signal.SIGCONT)
 
 
 def ask_analytics(product, stopping):
@@ -53,7 +34,7 @@ def test_a_question_that_comes_late_in_the_drain_does_not_hold_up_the_end(start_
     with socket.create_connection((address.hostname, address.port)) as client:
         client.sendall(head.encode())
         time.sleep(0.5)  # it is read by then: a connection that has sent nothing is closed at once
-        freeze(product, ["postgres"])
+        product.freeze("postgres")
         try:
             began = time.monotonic()
             gateway.send(signal.SIGTERM)
@@ -62,7 +43,7 @@ def test_a_question_that_comes_late_in_the_drain_does_not_hold_up_the_end(start_
             went = gateway.wait_gone(STOP_SECONDS - LATE_SECONDS)
             seconds = time.monotonic() - began
         finally:
-            thaw(product, ["postgres"])
+            product.thaw("postgres")
     assert went, f"not gone after {seconds:.1f} s:\n{gateway.log_tail()}"
     assert gateway.child.wait(5) == 0, gateway.log_tail()
     assert "drain_abandoned" not in gateway.log_tail()
@@ -78,7 +59,7 @@ def test_the_gateway_stops_in_time_while_its_servers_are_frozen(start_product, f
         wait_until("load flows", lambda: len(load.accepted) > 500)
         asking = threading.Thread(target=ask_analytics, args=(product, stopping))
         asking.start()
-        freeze(product, frozen)
+        product.freeze(*frozen)
         try:
             began = time.monotonic()
             gateway = product.stack.process("gateway")
@@ -87,7 +68,7 @@ def test_the_gateway_stops_in_time_while_its_servers_are_frozen(start_product, f
             seconds = time.monotonic() - began
         finally:
             stopping.set()
-            thaw(product, frozen)
+            product.thaw(*frozen)
     asking.join()
     assert went, f"not gone after {seconds:.1f} s:\n{gateway.log_tail()}"
     assert gateway.child.wait(5) == 0, gateway.log_tail()

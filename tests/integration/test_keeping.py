@@ -8,7 +8,6 @@ import urllib.request
 import pytest
 from keepalive import Connection
 from product import CLICK, Load, uuid7, wait_until
-from test_gateway_stop import freeze, thaw
 
 NO_SPOOL = "/proc/no-spool-here"
 INFLIGHT_MAX = 2  # MAX_INFLIGHT, of each loop with one partition
@@ -86,7 +85,7 @@ def test_a_frozen_nats_costs_no_click_a_second(start_product):
     assert product.post(CLICK, {"ad_id": "ad-001"}).status == 202
     assert product.metric("batches_inflight_max") == INFLIGHT_MAX * product.metric("loops")
     wait_until("nothing waits for an ack", lambda: product.metric("batches_inflight") == 0)
-    freeze(product, ["nats"])
+    product.freeze("nats")
     try:
         with Load(product.stack.url(), connections=1) as load:
             wait_until("a batch waits for its ack", lambda: product.metric("batches_inflight") >= 1)
@@ -97,7 +96,7 @@ def test_a_frozen_nats_costs_no_click_a_second(start_product):
             assert answer.status == 202 and seconds < VERDICT_SECONDS
             accepted.append(event_id)
     finally:
-        thaw(product, ["nats"])
+        product.thaw("nats")
     product.reconcile(accepted, accepted, seconds=40)
     wait_until("the readers have been told", lambda: metric(product, "ledger_ranges") == 0)
     wait_until("nothing waits for an ack", lambda: product.metric("batches_inflight") == 0)
@@ -116,13 +115,13 @@ def test_what_a_full_stream_refuses_is_spooled_and_replayed(start_product):
 
 def test_without_a_spool_the_inbox_keeps(start_product):
     product = without_spool(start_product())
-    freeze(product, ["nats"])
+    product.freeze("nats")
     try:
         accepted = clicks_until_away(product)
         assert metric(product, 'batches_kept_total{line="inbox"}') > 0
         assert product.get("/health").status == 200
     finally:
-        thaw(product, ["nats"])
+        product.thaw("nats")
     wait_until("the inbox is empty", lambda: product.sql("SELECT count(*) FROM inbox") == [(0,)], 40)
     product.reconcile(accepted, accepted, seconds=40)
 
@@ -130,7 +129,7 @@ def test_without_a_spool_the_inbox_keeps(start_product):
 def test_when_nobody_can_keep_a_click_it_is_refused_in_time_and_told(start_product):
     product = without_spool(start_product())
     assert product.post(CLICK, {"ad_id": "ad-001"}).status == 202
-    freeze(product, ["nats", "postgres"])
+    product.freeze("nats", "postgres")
     try:
         for _ in range(5):
             answer, _, seconds = click(product)
@@ -139,7 +138,7 @@ def test_when_nobody_can_keep_a_click_it_is_refused_in_time_and_told(start_produ
         wait_until("health says so", lambda: product.get("/health").status == 503)
         assert metric(product, "batches_abandoned_total") > 0
     finally:
-        thaw(product, ["nats", "postgres"])
+        product.thaw("nats", "postgres")
     wait_until("clicks are accepted again", lambda: click(product)[0].status == 202)
     wait_until("the readers have been told", lambda: metric(product, "ledger_ranges") == 0)
     wait_until("health is as good as before", lambda: product.get("/health").status == 200)

@@ -7,7 +7,6 @@ front proxy in docs/operations.md). After each of them the gateway serves others
 import os
 import re
 import select
-import signal
 import socket
 import struct
 import threading
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import end, make_product
-from product import CLICK, freeze, wait_until
+from product import CLICK, freeze, thaw, wait_until
 
 REQUEST_MS, IDLE_MS = 1000, 1000
 BODY = b'{"ad_id":"ad-001"}'
@@ -207,7 +206,7 @@ class Frozen:
         freeze(self.nats)
 
     def __exit__(self, *_):
-        self.nats.send(signal.SIGCONT)
+        thaw(self.nats)
 
 
 def answers_as_told(product, name, step=None, half=False):

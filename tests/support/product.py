@@ -4,7 +4,9 @@ A test never sleeps for a result: it waits for a condition with a deadline.
 """
 
 import collections
+import contextlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -41,11 +43,35 @@ def wait_until(what, condition, seconds=20):
         time.sleep(0.05)
 
 
+def stands_still(pid):
+    """Whether each of its threads is stopped; one that has ended is, too."""
+    states = []
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            states.append(path.read_text().rsplit(")", 1)[1].split()[0])
+    return set(states) <= {"T", "Z"}
+
+
+def children_of(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def freeze(process):
-    """Stops every thread of a process. On a busy machine that takes a while, and until then a server answers."""
+    """Stops every thread of a process and its children. On a busy machine that takes a while, and until then a server answers."""
     process.send(signal.SIGSTOP)
-    threads = Path(f"/proc/{process.pid}/task")
-    wait_until(f"{process.name} stands still", lambda: all(path.read_text().rsplit(")", 1)[1].split()[0] == "T" for path in threads.glob("*/stat")))
+    wait_until(f"{process.name} stands still", lambda: stands_still(process.pid))
+    children = children_of(process.pid)  # and there will be no more
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGSTOP)
+    wait_until(f"{process.name}'s children stand still", lambda: all(map(stands_still, children)))
+
+
+def thaw(process):
+    for child in children_of(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGCONT)
+    process.send(signal.SIGCONT)
 
 
 class Product:
@@ -54,6 +80,16 @@ class Product:
     def __init__(self, stack):
         self.stack = stack
         self.client = Connection(stack.url())
+
+    # ---- servers that hang
+
+    def freeze(self, *names):
+        for name in names:
+            freeze(self.stack.process(name))
+
+    def thaw(self, *names):
+        for name in names:
+            thaw(self.stack.process(name))
 
     # ---- HTTP
 
